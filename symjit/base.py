@@ -1,0 +1,79 @@
+"""Errors and the dtype table that every layer shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+__all__ = ["DTYPE_FLAGS", "MXNetError", "dtype_flag", "dtype_from_flag", "dtype_name", "np_dtype"]
+
+
+class MXNetError(RuntimeError):
+    """Any failure that MXNet would report as ``mxnet.base.MXNetError``."""
+
+
+#: MXNet's ``type_flag`` numbers, as they stand in files and in the ``__dtype__`` attribute.
+DTYPE_FLAGS: dict[int, np.dtype[Any]] = {
+    0: np.dtype(np.float32),
+    1: np.dtype(np.float64),
+    2: np.dtype(np.float16),
+    3: np.dtype(np.uint8),
+    4: np.dtype(np.int32),
+    5: np.dtype(np.int8),
+    6: np.dtype(np.int64),
+    7: np.dtype(np.bool_),
+    8: np.dtype(np.int16),
+    9: np.dtype(np.uint16),
+    10: np.dtype(np.uint32),
+    11: np.dtype(np.uint64),
+    12: np.dtype(ml_dtypes.bfloat16),
+}
+
+_FLAG_OF = {dtype: flag for flag, dtype in DTYPE_FLAGS.items()}
+_BY_NAME = {dtype.name: dtype for dtype in DTYPE_FLAGS.values()}
+
+
+def np_dtype(value: Any) -> np.dtype[Any]:
+    """Return the NumPy dtype for anything MXNet accepts as a dtype.
+
+    Args:
+        value: a dtype name (``"float32"``), a NumPy scalar type or dtype, or a ``type_flag`` number.
+
+    Raises:
+        MXNetError: the value names no dtype that MXNet knows.
+    """
+    if isinstance(value, str) and value in _BY_NAME:
+        return _BY_NAME[value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return dtype_from_flag(value)
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype not in _FLAG_OF:
+        raise MXNetError(f"unknown dtype {value!r}: expected one of {', '.join(sorted(_BY_NAME))}")
+    return dtype
+
+
+def dtype_name(value: Any) -> str:
+    """Return MXNet's name of a dtype, for example ``"float32"``."""
+    return np_dtype(value).name
+
+
+def dtype_flag(value: Any) -> int:
+    """Return MXNet's ``type_flag`` number of a dtype."""
+    return _FLAG_OF[np_dtype(value)]
+
+
+def dtype_from_flag(flag: int) -> np.dtype[Any]:
+    """Return the dtype of a ``type_flag`` number.
+
+    Raises:
+        MXNetError: the number is not one of MXNet's.
+    """
+    try:
+        return DTYPE_FLAGS[flag]
+    except KeyError:
+        raise MXNetError(f"unknown type flag {flag}: expected one of {sorted(DTYPE_FLAGS)}") from None

@@ -1,0 +1,509 @@
+"""Executor: a graph bound to arrays, compiled forward and backward.
+
+A `Program` holds the compiled functions of one graph; executors of the same graph (after `Executor.reshape`) share it.
+Forward and backward are two compiled functions. What the backward needs leaves the first and enters the second; those
+residuals that are inputs or outputs of the forward are passed by reference, for a compiled function copies what it
+returns, and every forward would copy every weight.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+
+from symjit import random
+from symjit.base import MXNetError
+from symjit.context import Context
+from symjit.ir.graph import Graph
+from symjit.ir.infer import infer
+from symjit.ir.lower import Lowered, lower
+from symjit.ndarray import NDArray, zeros
+from symjit.ndarray.array import wrap
+
+__all__ = ["Executor", "Program"]
+
+_GRAD_REQS = ("write", "add", "null")
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class _Ref:
+    """Stands for a residual that is the `index`-th input or output of the forward."""
+
+    index: int
+
+
+@dataclass
+class _Residuals:
+    """What leaves the forward for the backward: the leaves of the vjp closure, references in place of inputs."""
+
+    leaves: list[Any]
+    treedef: Any
+
+
+jax.tree_util.register_dataclass(_Residuals, data_fields=["leaves"], meta_fields=["treedef"])
+
+
+def _is_ref(value: Any) -> bool:
+    return isinstance(value, _Ref)
+
+
+class Program:
+    """The compiled functions of a graph.
+
+    Attributes:
+        lowered: the pure function.
+        traces: how often each function was traced; a test's recompile budget reads it.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.lowered: Lowered = lower(graph)
+        self.traces: Counter[str] = Counter()
+        self._residuals: dict[tuple[int, ...], Callable[..., Any]] = {}
+        self._backwards: dict[tuple[Any, ...], Callable[..., Any]] = {}
+
+    @cached_property
+    def predict(self) -> Callable[..., Any]:
+        """``(args, aux, key) -> outputs`` of an inference forward."""
+
+        def run(args: Any, aux: Any, key: Any) -> Any:
+            self.traces["predict"] += 1
+            return self.lowered(args, aux, key, False)[0]
+
+        return jax.jit(run)
+
+    @cached_property
+    def train(self) -> Callable[..., Any]:
+        """``(args, aux, key) -> (outputs, new_aux)`` of a training forward without gradients."""
+
+        def run(args: Any, aux: Any, key: Any) -> Any:
+            self.traces["train"] += 1
+            return self.lowered(args, aux, key, True)
+
+        return jax.jit(run)
+
+    def forward_residuals(self, wanted: tuple[int, ...]) -> Callable[..., Any]:
+        """``(args, aux, key) -> (outputs, new_aux, residuals)`` for gradients of the arguments at `wanted`."""
+        if wanted in self._residuals:
+            return self._residuals[wanted]
+
+        def run(args: Any, aux: Any, key: Any) -> Any:
+            self.traces["forward"] += 1
+
+            def chosen(*values: Any) -> Any:
+                full = list(args)
+                for position, value in zip(wanted, values, strict=True):
+                    full[position] = value
+                return self.lowered(full, aux, key, True)
+
+            outputs, vjp, new_aux = jax.vjp(chosen, *(args[i] for i in wanted), has_aux=True)
+            leaves, treedef = jax.tree.flatten(vjp)
+            known = {id(x): i for i, x in enumerate((*args, *aux, *outputs))}
+            return outputs, new_aux, _Residuals([_Ref(known[id(x)]) if id(x) in known else x for x in leaves], treedef)
+
+        made = self._residuals[wanted] = jax.jit(run)
+        return made
+
+    def backward(self, adding: tuple[int, ...]) -> Callable[..., Any]:
+        """``(residuals, referenced, heads, sums) -> gradients``; those at `adding` have `sums` added to them."""
+        if adding in self._backwards:
+            return self._backwards[adding]
+
+        def run(residuals: _Residuals, referenced: Any, heads: Any, sums: Any) -> Any:
+            self.traces["backward"] += 1
+            grads = list(_pull_back(residuals, referenced, heads))
+            for position, old in zip(adding, sums, strict=True):
+                grads[position] = grads[position] + old
+            return grads
+
+        made = self._backwards[adding] = jax.jit(run)
+        return made
+
+    @lru_cache(maxsize=4)  # noqa: B019  (the cache dies with the program)
+    def taps(self, train: bool, inputs: bool) -> tuple[Callable[..., Any], list[str]]:
+        """Return ``(args, aux, key) -> values`` of all visible outputs of all nodes, and their names."""
+        names: list[str] = []
+
+        def run(args: Any, aux: Any, key: Any) -> Any:
+            names.clear()
+            values: list[Any] = []
+
+            def tap(node: Any, outputs: Sequence[Any]) -> None:
+                for i in range(node.num_visible):
+                    names.append(node.output_name(i))
+                    values.append(outputs[i])
+
+            if inputs:
+                names.extend([*self.lowered.arguments, *self.lowered.aux_states])
+                values.extend([*args, *aux])
+            self.lowered(args, aux, key, train, tap=tap)
+            return values
+
+        return jax.jit(run), names
+
+
+def _pull_back(residuals: _Residuals, referenced: Sequence[Any], heads: Sequence[Any]) -> Any:
+    leaves = [referenced[x.index] if _is_ref(x) else x for x in residuals.leaves]
+    return jax.tree.unflatten(residuals.treedef, leaves)(tuple(heads))
+
+
+class Executor:
+    """A graph bound to argument, gradient and auxiliary arrays. Source: MXNet ``mx.executor.Executor``.
+
+    Made by ``Symbol.bind`` and ``Symbol.simple_bind``. The first forward of each mode compiles; later ones with the
+    same shapes do not.
+
+    Attributes:
+        arg_arrays: the arguments, in the order of ``list_arguments``.
+        grad_arrays: their gradients, None where none is computed.
+        aux_arrays: the auxiliary states.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        ctx: Context,
+        args: Sequence[NDArray],
+        grads: Sequence[NDArray | None],
+        grad_reqs: Sequence[str],
+        aux: Sequence[NDArray],
+        *,
+        program: Program | None = None,
+        symbol: Any = None,
+    ) -> None:
+        """Bind `graph`; see ``Symbol.bind`` for the arguments.
+
+        Raises:
+            MXNetError: shapes, dtypes or devices do not fit, or an operator is not supported.
+        """
+        self._program = program or Program(graph)
+        self._graph, self._ctx, self._symbol = graph, ctx, symbol
+        self._arg_names, self._aux_names = self._program.lowered.arguments, self._program.lowered.aux_states
+        self.arg_arrays, self.aux_arrays = list(args), list(aux)
+        for request in grad_reqs:
+            if request not in _GRAD_REQS:
+                raise MXNetError(f"grad_req: expected one of {_GRAD_REQS}, got {request!r}")
+        self.grad_arrays: list[NDArray | None] = [
+            g if request != "null" else None for g, request in zip(grads, grad_reqs, strict=True)
+        ]
+        self._grad_reqs = [r if g is not None else "null" for r, g in zip(grad_reqs, self.grad_arrays, strict=True)]
+        self._wanted = tuple(i for i, r in enumerate(self._grad_reqs) if r != "null")
+        self._adding = tuple(k for k, i in enumerate(self._wanted) if self._grad_reqs[i] == "add")
+        self._check_names()
+        self._check_arrays()
+        self._outputs: list[NDArray] | None = None
+        self._pending: Any = None
+        self._monitor: tuple[Callable[[str, NDArray], Any], bool] | None = None
+
+    def _check_names(self) -> None:
+        seen = Counter([*self._arg_names, *self._aux_names])
+        repeated = sorted(name for name, count in seen.items() if count > 1)
+        if repeated:
+            raise MXNetError(f"arguments must have unique names; these are repeated: {repeated}")
+
+    def _check_arrays(self) -> None:
+        named = {**dict(zip(self._arg_names, self.arg_arrays, strict=True)), **self.aux_dict}
+        self._inference = infer(
+            self._graph,
+            {name: x.shape for name, x in named.items()},
+            {name: x.dtype for name, x in named.items()},
+        )
+        for name, grad, arg in zip(self._arg_names, self.grad_arrays, self.arg_arrays, strict=True):
+            if grad is not None and grad.shape != arg.shape:
+                raise MXNetError(f"the gradient of {name!r} has shape {grad.shape}, its argument {arg.shape}")
+        missing = self._inference.missing()
+        if missing:
+            raise MXNetError(f"the shapes of {missing} can not be inferred from the bound arrays")
+
+    # Access --------------------------------------------------------------------------------------------------------------
+
+    @property
+    def arg_dict(self) -> dict[str, NDArray]:
+        """The arguments by name."""
+        return dict(zip(self._arg_names, self.arg_arrays, strict=True))
+
+    @property
+    def grad_dict(self) -> dict[str, NDArray | None]:
+        """The gradients by argument name."""
+        return dict(zip(self._arg_names, self.grad_arrays, strict=True))
+
+    @property
+    def aux_dict(self) -> dict[str, NDArray]:
+        """The auxiliary states by name."""
+        return dict(zip(self._aux_names, self.aux_arrays, strict=True))
+
+    @property
+    def output_dict(self) -> dict[str, NDArray]:
+        """The outputs by name.
+
+        Raises:
+            ValueError: two outputs have one name.
+        """
+        names = self._graph.output_names
+        if len(set(names)) != len(names):
+            raise ValueError(f"output names are not unique: {names}")
+        return dict(zip(names, self.outputs, strict=True))
+
+    @property
+    def outputs(self) -> list[NDArray]:
+        """The outputs of the last forward; zeros before the first. Every forward writes into the same arrays."""
+        if self._outputs is None:
+            specs = [self._inference.spec(entry) for entry in self._graph.heads]
+            self._outputs = [zeros(spec.shape, self._ctx, spec.dtype) for spec in specs]
+        return self._outputs
+
+    @property
+    def program(self) -> Program:
+        """The compiled functions."""
+        return self._program
+
+    # Running -------------------------------------------------------------------------------------------------------------
+
+    def forward(self, is_train: bool = False, **kwargs: Any) -> list[NDArray]:
+        """Compute the outputs.
+
+        Args:
+            is_train: run in training mode and keep what `backward` needs; auxiliary states are updated now.
+            **kwargs: new values of arguments, NDArrays or NumPy arrays of the bound shapes.
+
+        Returns:
+            `outputs`.
+
+        Raises:
+            TypeError: a name is not an argument's.
+            ValueError: a value is no array, or its shape differs from the bound one.
+        """
+        if kwargs:
+            self._feed(kwargs)
+        program = self._program
+        args = [x._cell.data if x._shape is None else x.data for x in self.arg_arrays]
+        aux = [x._cell.data if x._shape is None else x.data for x in self.aux_arrays]
+        key = random.next_key(self._ctx) if program.lowered.needs_key else None
+        if self._monitor is not None:
+            self._show_monitor(is_train, args, aux, key)
+        with jax.enable_x64(True):
+            if not is_train:
+                results = program.predict(args, aux, key)
+            elif not self._wanted:
+                results, new_aux = program.train(args, aux, key)
+                self._commit(new_aux)
+            else:
+                results, new_aux, residuals = program.forward_residuals(self._wanted)(args, aux, key)
+                self._pending = residuals, (*args, *aux, *results)
+                # The references above outlive this call, so nobody may give these buffers away meanwhile.
+                for x in (*self.arg_arrays, *self.aux_arrays):
+                    x._cell.shared = True
+                self._commit(new_aux)
+        if self._outputs is None:
+            self._outputs = [wrap(x, self._ctx, shared=is_train) for x in results]
+        else:
+            for held, value in zip(self._outputs, results, strict=True):
+                held._cell.data, held._cell.shared = value, is_train
+        return self._outputs
+
+    def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
+        """Compute the gradients of the last ``forward(is_train=True)`` into `grad_arrays`.
+
+        Args:
+            out_grads: gradient of each output, an NDArray, a list or a dict by output name; may be left out where
+                every output is a loss, whose gradient does not depend on it.
+            is_train: accepted for compatibility.
+
+        Raises:
+            MXNetError: there was no training forward, or a head gradient is needed and not given.
+        """
+        if not self._wanted:
+            return
+        if self._pending is None:
+            raise MXNetError("backward: call forward(is_train=True) first")
+        residuals, referenced = self._pending
+        with jax.enable_x64(True):
+            heads = self._heads(out_grads, residuals, referenced)
+            targets = [self.grad_arrays[i] for i in self._wanted]
+            sums = [targets[k].data for k in self._adding]  # type: ignore[union-attr]
+            grads = self._program.backward(self._adding)(residuals, referenced, heads, sums)
+        for target, value in zip(targets, grads, strict=True):
+            target.assign(value, owned=True)  # type: ignore[union-attr]
+
+    def _heads(self, out_grads: Any, residuals: _Residuals, referenced: Sequence[Any]) -> list[Any]:
+        outputs = self.outputs
+        results = referenced[len(referenced) - len(outputs) :]
+        if out_grads is None:
+            needed = self._needed_heads(residuals, referenced)
+            if needed:
+                raise MXNetError(
+                    f"backward: the outputs {needed} are no loss functions, so their head gradients are required:"
+                    " pass out_grads, or end the network in a loss such as make_loss"
+                )
+            return [_zeros_like(x) for x in results]
+        if isinstance(out_grads, Mapping):
+            out_grads = [out_grads[name] for name in self._graph.output_names]
+        given = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads)
+        if len(given) != len(outputs):
+            raise MXNetError(f"backward: {len(outputs)} outputs, but {len(given)} head gradients")
+        for name, head, output in zip(self._graph.output_names, given, results, strict=True):
+            if not isinstance(head, NDArray):
+                raise TypeError(f"backward: the head gradient of {name!r} is a {type(head).__name__}, not an NDArray")
+            if head.shape != output.shape:
+                raise MXNetError(f"backward: the head gradient of {name!r} has shape {head.shape}, not {output.shape}")
+        return [
+            head.data if head.data.dtype == output.dtype else head.astype(output.dtype).data
+            for head, output in zip(given, results, strict=True)
+        ]
+
+    def _needed_heads(self, residuals: _Residuals, referenced: Sequence[Any]) -> list[str]:
+        """Return the outputs whose head gradient some gradient depends on."""
+        if not hasattr(self, "_head_needs"):
+            results = referenced[len(referenced) - len(self.outputs) :]
+            heads = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in results]
+            leaves, treedef = jax.tree.flatten((residuals, list(referenced)))
+            held = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves]
+
+            def pull(heads: Any, held: Any) -> Any:
+                kept, values = jax.tree.unflatten(treedef, held)
+                return _pull_back(kept, values, heads)
+
+            jaxpr = jax.make_jaxpr(pull)(heads, held).jaxpr
+            live = {v for v in jaxpr.outvars if hasattr(v, "aval") and not hasattr(v, "val")}
+            for eqn in reversed(jaxpr.eqns):
+                if live & set(eqn.outvars):
+                    live |= {v for v in eqn.invars if not hasattr(v, "val")}
+            names = self._graph.output_names
+            self._head_needs = [n for n, v in zip(names, jaxpr.invars[: len(heads)], strict=True) if v in live]
+        return self._head_needs
+
+    def _commit(self, new_aux: Sequence[Any]) -> None:
+        for state, value in zip(self.aux_arrays, new_aux, strict=True):
+            if state._shape is None:
+                state._cell.data, state._cell.shared = value, False
+            else:
+                state.assign(value, owned=True)
+
+    def _feed(self, values: Mapping[str, Any]) -> None:
+        held = self.arg_dict
+        for name, value in values.items():
+            if name not in held:
+                raise TypeError(f"forward: unknown argument {name!r}; the arguments are {self._arg_names}")
+            if not isinstance(value, (NDArray, np.ndarray)):
+                raise ValueError(f"forward: {name!r} must be an NDArray or a NumPy array, not {type(value).__name__}")
+            if value.shape != held[name].shape:
+                raise ValueError(
+                    f"Shape not match! Argument {name}, need: {held[name].shape}, received: {value.shape};"
+                    " use reshape() for other shapes"
+                )
+            held[name].assign(value)
+
+    # Parameters, shapes, monitoring -----------------------------------------------------------------------------------------
+
+    def copy_params_from(
+        self,
+        arg_params: Mapping[str, NDArray],
+        aux_params: Mapping[str, NDArray] | None = None,
+        allow_extra_params: bool = False,
+    ) -> None:
+        """Write parameters into the bound arrays, converting their dtype.
+
+        Raises:
+            ValueError: a name is not bound (unless `allow_extra_params`), or a shape differs.
+        """
+        for given, held, kind in ((arg_params, self.arg_dict, "arguments"), (aux_params or {}, self.aux_dict, "aux")):
+            for name, value in given.items():
+                if name in held:
+                    value.copyto(held[name])
+                elif not allow_extra_params:
+                    raise ValueError(f"Find name {name!r} that is not in the {kind}; allow_extra_params=True skips it")
+
+    def reshape(
+        self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: tuple[int, ...]
+    ) -> Executor:
+        """Return an executor of the same graph for other input shapes; parameters are shared with this one.
+
+        Args:
+            partial_shaping: let arguments that are not named change their shape too.
+            allow_up_sizing: let arguments become larger than they are now.
+            **kwargs: new shapes by argument name.
+
+        Raises:
+            MXNetError: the shapes are not consistent, or change without the permission above.
+        """
+        unknown = [name for name in kwargs if name not in self._arg_names]
+        if unknown:
+            raise MXNetError(f"reshape: {unknown} are not among the arguments {self._arg_names}")
+        # As in MXNet, shapes follow from the named ones alone; everything else is inferred anew.
+        found = infer(self._graph, dict(kwargs), {n: x.dtype for n, x in self.arg_dict.items()})
+        shapes = {node.name: found.shapes[id(node), 0] for node in self._graph.variables}
+
+        def fit(name: str, old: NDArray, *, named: bool) -> NDArray:
+            shape = shapes[name]
+            if shape is None or None in shape:
+                raise MXNetError(f"reshape: the shape of {name!r} can not be inferred from {dict(kwargs)}")
+            if shape == old.shape:
+                return old
+            if not named and not partial_shaping:
+                raise MXNetError(
+                    f"reshape: the shape of {name!r} changes from {old.shape} to {shape} though it was not given;"
+                    " partial_shaping=True allows that"
+                )
+            if int(np.prod(shape)) > old.size and not allow_up_sizing:
+                raise MXNetError(
+                    f"reshape: {name!r} grows from {old.shape} to {shape}; allow_up_sizing=True allows that"
+                )
+            return zeros(shape, self._ctx, old.dtype)  # type: ignore[arg-type]
+
+        args = [fit(n, x, named=n in kwargs) for n, x in zip(self._arg_names, self.arg_arrays, strict=True)]
+        aux = [fit(n, x, named=False) for n, x in zip(self._aux_names, self.aux_arrays, strict=True)]
+        grads = [
+            g if g is None or g.shape == a.shape else zeros(a.shape, self._ctx, g.dtype)
+            for g, a in zip(self.grad_arrays, args, strict=True)
+        ]
+        return Executor(
+            self._graph, self._ctx, args, grads, self._grad_reqs, aux, program=self._program, symbol=self._symbol
+        )
+
+    def set_monitor_callback(self, callback: Callable[[str, NDArray], Any] | None, monitor_all: bool = False) -> None:
+        """Call ``callback(name, array)`` with every operator's outputs during each forward; None stops it.
+
+        Args:
+            callback: the function.
+            monitor_all: show arguments and auxiliary states too.
+
+        The values come from a second compiled function that runs beside the forward, so this costs time.
+        """
+        self._monitor = None if callback is None else (callback, monitor_all)
+
+    def _show_monitor(self, is_train: bool, args: Any, aux: Any, key: Any) -> None:
+        callback, everything = self._monitor  # type: ignore[misc]
+        run, names = self._program.taps(is_train, everything)
+        with jax.enable_x64(True):
+            values = run(args, aux, key)
+        count = len(args) + len(aux) if everything else 0
+        for i, (name, value) in enumerate(zip(names, values, strict=True)):
+            callback(name, wrap(value, self._ctx, shared=i < count))
+
+    def debug_str(self) -> str:
+        """Return a description of the graph and its arrays."""
+        rows = [f"Executor on {self._ctx}: {len(self._graph.nodes)} nodes"]
+        for kind, names, arrays in (
+            ("arg", self._arg_names, self.arg_arrays),
+            ("aux", self._aux_names, self.aux_arrays),
+        ):
+            rows += [f"  {kind} {n}: {x.shape} {np.dtype(x.dtype).name}" for n, x in zip(names, arrays, strict=True)]
+        total = sum(x.size * np.dtype(x.dtype).itemsize for x in (*self.arg_arrays, *self.aux_arrays))
+        rows.append(f"Total {total / 2**20:.4g} MB allocated for arguments and states")
+        return "\n".join(rows)
+
+
+def _zeros_like(value: jax.Array) -> jax.Array:
+    return _blank(value.shape, np.dtype(value.dtype), next(iter(value.devices())))
+
+
+@lru_cache(maxsize=256)
+def _blank(shape: tuple[int, ...], dtype: Any, device: Any) -> jax.Array:
+    return jax.device_put(np.zeros(shape, dtype), device)
+

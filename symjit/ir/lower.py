@@ -1,0 +1,117 @@
+"""Graph -> pure function of arrays."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from symjit.base import MXNetError
+from symjit.ir.graph import Graph, Node
+
+__all__ = ["Lowered", "call_node", "lower"]
+
+
+def call_node(
+    node: Node, inputs: Sequence[Any], *, key: Any = None, train: bool = False, variant: str | None = None
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Run one node on JAX arrays; see `symjit.ops.registry.Op.call`."""
+    operator = node.operator
+    subgraphs = [lower(graph) for graph in node.subgraphs] if operator.needs_subgraphs else ()
+    return operator.call(
+        node.params, inputs, key=key, train=train, subgraphs=subgraphs, variant=variant
+    )
+
+
+class Lowered:
+    """A graph as a pure function.
+
+    Attributes:
+        graph: the graph.
+        arguments: names of the arguments, in the order of `__call__`.
+        aux_states: names of the auxiliary states, in order.
+        needs_key: whether some operator draws random numbers.
+    """
+
+    def __init__(self, graph: Graph, variants: Mapping[int, str] | None = None) -> None:
+        graph.require_supported()
+        self.graph = graph
+        self.arguments = [node.name for node in graph.arguments]
+        self.aux_states = [node.name for node in graph.aux_states]
+        self._variants = dict(variants or {})
+        # Names of operator nodes may repeat, so the n-th use of a name is part of what tells random streams apart.
+        uses: Counter[str] = Counter()
+        self._streams: dict[int, int] = {}
+        for node in graph.nodes:
+            if node.op is not None and node.operator.needs_key:
+                self._streams[id(node)] = zlib.crc32(f"{node.name}#{uses[node.name]}".encode())
+                uses[node.name] += 1
+        self.needs_key = bool(self._streams)
+
+    def __call__(
+        self,
+        args: Sequence[Any],
+        aux: Sequence[Any] = (),
+        key: Any = None,
+        train: bool = False,
+        tap: Callable[[Node, Sequence[Any]], None] | None = None,
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Evaluate the graph.
+
+        Args:
+            args: the arguments in the order of `arguments`.
+            aux: the auxiliary states in the order of `aux_states`.
+            key: a JAX random key; needed where `needs_key`.
+            train: whether this is a training forward.
+            tap: called with every operator node and its outputs, while tracing.
+
+        Returns:
+            ``(outputs, new_aux)``; in inference `new_aux` is `aux`.
+        """
+        values: dict[tuple[int, int], Any] = {}
+        for node, value in zip(self.graph.arguments, args, strict=True):
+            values[id(node), 0] = value
+        for node, value in zip(self.graph.aux_states, aux, strict=True):
+            values[id(node), 0] = value
+        for node in self.graph.nodes:
+            if node.op is None:
+                continue
+            inputs = [values[id(entry.node), entry.index] for entry in node.inputs]
+            stream = self._streams.get(id(node))
+            node_key = None if stream is None or key is None else jax.random.fold_in(key, stream)
+            try:
+                with jax.named_scope(node.name or node.op):
+                    outputs, new_aux = call_node(
+                        node, inputs, key=node_key, train=train, variant=self._variants.get(id(node))
+                    )
+            except (MXNetError, TypeError, ValueError) as error:
+                shapes = ", ".join(str(getattr(x, "shape", "?")) for x in inputs)
+                raise MXNetError(f"operator {node.op}, node {node.name!r}, inputs {shapes}: {error}") from error
+            for i, value in enumerate(outputs):
+                values[id(node), i] = value
+            if tap is not None:
+                tap(node, outputs)
+            if new_aux and train:
+                # A state shared by two operators is updated by both, in order.
+                names = node.operator.input_names(node.params)
+                states = [e for name, e in zip(names, node.inputs, strict=True) if name in node.operator.aux]
+                for entry, value in zip(states, new_aux, strict=True):
+                    values[id(entry.node), entry.index] = value
+        outputs = tuple(values[id(entry.node), entry.index] for entry in self.graph.heads)
+        return outputs, tuple(values[id(node), 0] for node in self.graph.aux_states)
+
+
+def lower(graph: Graph, variants: Mapping[int, str] | None = None) -> Lowered:
+    """Return the graph as a pure function.
+
+    Args:
+        graph: the graph.
+        variants: names of the lowering to use for nodes (by ``id``) that are not to run the default one.
+
+    Raises:
+        symjit.ir.graph.Unsupported: some operators are not supported.
+    """
+    return Lowered(graph, variants)

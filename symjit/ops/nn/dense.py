@@ -1,0 +1,47 @@
+"""Affine maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from symjit.ops.attrs import PositiveInt
+from symjit.ops.registry import op
+from symjit.ops.shapes import Known, prod
+
+__all__: list[str] = []
+
+
+@op(
+    "FullyConnected",
+    params=("weight", "bias"),
+    absent=lambda a: ("bias",) if a.no_bias else (),
+    cast="low",
+    rows=True,
+)
+def fully_connected(
+    data: Any, weight: Any, bias: Any = None, *, num_hidden: PositiveInt, no_bias: bool = False, flatten: bool = True
+) -> Any:
+    """Apply the affine map ``y = x W^T + b``.
+
+    data (N, ...) is flattened to (N, K) unless ``flatten=False``, which maps the last axis only; weight (num_hidden, K),
+    bias (num_hidden,) -> (N, num_hidden). float16 accumulates in float32.
+    """
+    x = data.reshape(data.shape[0], -1) if flatten and data.ndim != 2 else data
+    y = lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)
+    return y if bias is None else y + bias
+
+
+@fully_connected.shape
+def _(a: Any, s: Known) -> dict[str, Any]:
+    found: dict[str, Any] = {"bias": (a.num_hidden,)}
+    if s.data is not None and (a.flatten or len(s.data) > 0):
+        width = prod(s.data[1:]) if a.flatten else s.data[-1]
+        found["weight"] = (a.num_hidden, width)
+        found["out"] = (s.data[0], a.num_hidden) if a.flatten else (*s.data[:-1], a.num_hidden)
+    out = s.out[0]
+    if out is not None and s.data is not None and out[0] is not None:
+        found["data"] = (out[0], *s.data[1:]) if a.flatten else (*out[:-1], s.data[-1])
+    return found
