@@ -17,7 +17,7 @@ import numpy as np
 
 from symjit.base import MXNetError, np_dtype
 from symjit.ir.graph import Entry, Graph, Node
-from symjit.ir.lower import call_node
+from symjit.ir.lower import call_node, is_open
 from symjit.ops.attrs import Tuple, attr_type
 from symjit.ops.registry import known_inputs
 from symjit.ops.shapes import PartialShape, known, unify
@@ -230,7 +230,9 @@ def _visit_shapes(
         where = (id(entry.node), entry.index)
         return changes[where][0] if where in changes else result.shapes[where]
 
-    if all(known(now(e)) for e in inputs) and all(result.dtype(e) is not None for e in inputs):
+    if is_open(node):
+        settle("output 0", outputs[0], read_shape(attrs.shape))
+    elif all(known(now(e)) for e in inputs) and all(result.dtype(e) is not None for e in inputs):
         specs = tuple((now(e), result.dtype(e)) for e in inputs)
         try:
             traced_outputs = _trace(node, specs, train)

@@ -10,20 +10,36 @@ from typing import Any
 import jax
 
 from symjit.base import MXNetError
-from symjit.ir.graph import Graph, Node
+from symjit.ir.graph import Entry, Graph, Node
 
-__all__ = ["Lowered", "call_node", "lower"]
+__all__ = ["Lowered", "call_node", "is_open", "lower"]
 
 
 def call_node(
-    node: Node, inputs: Sequence[Any], *, key: Any = None, train: bool = False, variant: str | None = None
+    node: Node,
+    inputs: Sequence[Any],
+    *,
+    key: Any = None,
+    train: bool = False,
+    variant: str | None = None,
+    shape: tuple[int, ...] | None = None,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Run one node on JAX arrays; see `symjit.ops.registry.Op.call`."""
+    """Run one node on JAX arrays; see `symjit.ops.registry.Op.call`.
+
+    `shape` replaces the attribute of that name, for a constant whose shape its users decide.
+    """
     operator = node.operator
+    attrs = node.params if shape is None else node.params._replace(shape=shape)
     subgraphs = [lower(graph) for graph in node.subgraphs] if operator.needs_subgraphs else ()
-    return operator.call(
-        node.params, inputs, key=key, train=train, subgraphs=subgraphs, variant=variant
-    )
+    return operator.call(attrs, inputs, key=key, train=train, subgraphs=subgraphs, variant=variant)
+
+
+def is_open(node: Node) -> bool:
+    """Return whether a node makes a constant and leaves dimensions of it, written as 0, to inference."""
+    if node.op is None or node.inputs:
+        return False
+    shape = getattr(node.params, "shape", None)
+    return bool(shape) and 0 in shape
 
 
 class Lowered:
@@ -50,6 +66,7 @@ class Lowered:
                 self._streams[id(node)] = zlib.crc32(f"{node.name}#{uses[node.name]}".encode())
                 uses[node.name] += 1
         self.needs_key = bool(self._streams)
+        self._open = [node for node in graph.nodes if is_open(node)]
 
     def __call__(
         self,
@@ -76,6 +93,7 @@ class Lowered:
             values[id(node), 0] = value
         for node, value in zip(self.graph.aux_states, aux, strict=True):
             values[id(node), 0] = value
+        shapes = self._open_shapes(args, aux, train) if self._open else {}
         for node in self.graph.nodes:
             if node.op is None:
                 continue
@@ -85,7 +103,12 @@ class Lowered:
             try:
                 with jax.named_scope(node.name or node.op):
                     outputs, new_aux = call_node(
-                        node, inputs, key=node_key, train=train, variant=self._variants.get(id(node))
+                        node,
+                        inputs,
+                        key=node_key,
+                        train=train,
+                        variant=self._variants.get(id(node)),
+                        shape=shapes.get(id(node)),
                     )
             except (MXNetError, TypeError, ValueError) as error:
                 shapes = ", ".join(str(getattr(x, "shape", "?")) for x in inputs)
@@ -102,6 +125,13 @@ class Lowered:
                     values[id(entry.node), entry.index] = value
         outputs = tuple(values[id(entry.node), entry.index] for entry in self.graph.heads)
         return outputs, tuple(values[id(node), 0] for node in self.graph.aux_states)
+
+    def _open_shapes(self, args: Sequence[Any], aux: Sequence[Any], train: bool) -> dict[int, tuple[int, ...]]:
+        from symjit.ir.infer import infer  # infer traces nodes through this module
+
+        values = [*zip(self.arguments, args, strict=True), *zip(self.aux_states, aux, strict=True)]
+        found = infer(self.graph, {n: x.shape for n, x in values}, {n: x.dtype for n, x in values}, train=train)
+        return {id(node): found.spec(Entry(node)).shape for node in self._open}
 
 
 def lower(graph: Graph, variants: Mapping[int, str] | None = None) -> Lowered:

@@ -1,21 +1,42 @@
-"""Elementwise operators: unary functions, arithmetic of two arrays, arithmetic with a scalar."""
+"""Elementwise functions of one array.
+
+Integers (and halves) pass through float32 where the function is not one of integers: ``sqrt`` of int32 3 is 1, as in
+MXNet, which evaluates the float32 function and converts the result.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jax.scipy.special as special
+import numpy as np
+from jax import lax
 
 from symjit.ops.attrs import Scalar
-from symjit.ops.registry import Op, table
-from symjit.ops.shapes import Known, broadcast_shapes, same
+from symjit.ops.casting import convert, is_inexact, scalar_of
+from symjit.ops.registry import Cast, Op, table
+from symjit.ops.shapes import same
 
-__all__: list[str] = []
+__all__ = ["in_float"]
 
 
-def unary(name: str, fn: Callable[[Any], Any], formula: str, *aliases: str) -> Op:
+def in_float(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `fn` evaluated in float32 (float64 for float64) on arrays of one dtype, the result converted back."""
+
+    def call(*arrays: Any) -> Any:
+        dtype = arrays[0].dtype
+        if dtype in (jnp.float32, jnp.float64):
+            return fn(*arrays)
+        return convert(fn(*(x.astype(jnp.float32) for x in arrays)), dtype)
+
+    return call
+
+
+def unary(name: str, fn: Callable[[Any], Any], formula: str, *, cast: Cast = "any") -> Op:
     """Register ``y = fn(x)``, same shape and dtype."""
 
     def call(data: Any) -> Any:
@@ -23,65 +44,174 @@ def unary(name: str, fn: Callable[[Any], Any], formula: str, *aliases: str) -> O
 
     call.__name__ = name
     call.__doc__ = f"Compute ``{formula}`` elementwise. data (any shape) -> same shape and dtype."
-    made = table(name, *aliases)(call)
+    made = table(name, cast=cast)(call)
     made.shape(same)
     return made
 
 
+def _integral(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `fn`, a rounding function, as the identity on integers."""
+    return lambda x: fn(x) if is_inexact(x) else x
+
+
+def _rint(x: Any) -> Any:
+    below, above = jnp.floor(x), jnp.ceil(x)
+    return jnp.where(x - below <= above - x, below, above)
+
+
+def _sign(x: Any) -> Any:
+    return jnp.where(jnp.isnan(x), jnp.zeros_like(x), jnp.sign(x)) if is_inexact(x) else jnp.sign(x)
+
+
+def _log2(x: Any) -> Any:
+    # Exact at the powers of two: detection networks take the floor of it.
+    mantissa, exponent = jnp.frexp(x)
+    low = mantissa < math.sqrt(0.5)
+    mantissa = jnp.where(low, mantissa * 2, mantissa)
+    exponent = exponent - low.astype(exponent.dtype)
+    return jnp.log(mantissa) * (1 / math.log(2.0)) + exponent.astype(x.dtype)
+
+
+# Exact in any dtype, or native to integers.
 for _name, _fn, _formula in [
-    ("sqrt", jnp.sqrt, "sqrt(x)"),
-    ("exp", jnp.exp, "e^x"),
+    ("abs", jnp.abs, "|x|"),
+    ("negative", jnp.negative, "-x"),
+    ("relu", jax.nn.relu, "max(x, 0), whose slope at 0 is 0"),
+    ("sign", _sign, "sign(x), 0 for 0 and NaN"),
+    ("floor", _integral(jnp.floor), "the largest integer <= x"),
+    ("ceil", _integral(jnp.ceil), "the smallest integer >= x"),
+    ("trunc", _integral(jnp.trunc), "x without its fraction"),
+    ("fix", _integral(jnp.trunc), "the nearest integer towards 0"),
+    (
+        "round",
+        _integral(lambda x: lax.round(x, lax.RoundingMethod.AWAY_FROM_ZERO)),
+        "the nearest integer, halves away from 0",
+    ),
+    ("rint", _integral(_rint), "the nearest integer, halves downwards (1.5 -> 1, -2.5 -> -3)"),
+    ("logical_not", lambda x: (x == 0).astype(x.dtype), "1 where x is 0, else 0"),
 ]:
     unary(_name, _fn, _formula)
 
+# Bounded, smooth and of a bounded slope: low precision does no harm.
+for _name, _fn, _formula in [
+    ("sigmoid", jax.nn.sigmoid, "1 / (1 + e^-x)"),
+    ("tanh", jnp.tanh, "tanh(x)"),
+    ("softsign", lambda x: x / (1 + jnp.abs(x)), "x / (1 + |x|)"),
+    ("erf", lax.erf, "erf(x)"),
+    ("sin", jnp.sin, "sin(x)"),
+    ("cos", jnp.cos, "cos(x)"),
+    ("arctan", jnp.arctan, "arctan(x)"),
+    ("arcsinh", jnp.arcsinh, "arcsinh(x)"),
+    ("sqrt", jnp.sqrt, "sqrt(x)"),
+    ("cbrt", jnp.cbrt, "the cube root of x"),
+    ("degrees", jnp.degrees, "180 x / pi"),
+    ("radians", jnp.radians, "pi x / 180"),
+]:
+    unary(_name, in_float(_fn), _formula)
 
-def binary(name: str, fn: Callable[[Any, Any], Any], formula: str, *aliases: str) -> Op:
-    """Register ``y = fn(lhs, rhs)`` on equal shapes; unequal ones are an error, as in MXNet."""
+# Growing fast, or with a pole.
+for _name, _fn, _formula in [
+    ("exp", jnp.exp, "e^x"),
+    ("expm1", jnp.expm1, "e^x - 1"),
+    ("log", jnp.log, "the natural logarithm of x"),
+    ("log10", jnp.log10, "the logarithm of x to base 10"),
+    ("log1p", jnp.log1p, "log(1 + x)"),
+    ("square", jnp.square, "x^2"),
+    ("rsqrt", lax.rsqrt, "1 / sqrt(x)"),
+    ("rcbrt", lambda x: 1 / jnp.cbrt(x), "1 / the cube root of x"),
+    ("reciprocal", lambda x: 1 / x, "1 / x"),
+    ("tan", jnp.tan, "tan(x)"),
+    ("arcsin", jnp.arcsin, "arcsin(x)"),
+    ("arccos", jnp.arccos, "arccos(x)"),
+    ("sinh", jnp.sinh, "sinh(x)"),
+    ("cosh", jnp.cosh, "cosh(x)"),
+    ("arccosh", jnp.arccosh, "arccosh(x)"),
+    ("arctanh", jnp.arctanh, "arctanh(x)"),
+    ("erfinv", lax.erf_inv, "the inverse of erf"),
+    ("gamma", special.gamma, "the gamma function of x"),
+    ("gammaln", special.gammaln, "log |gamma(x)|"),
+]:
+    unary(_name, in_float(_fn), _formula, cast="float32")
 
-    def call(lhs: Any, rhs: Any) -> Any:
-        return fn(lhs, rhs)
-
-    call.__name__ = name
-    call.__doc__ = f"Compute ``{formula}`` elementwise. lhs, rhs of one shape and dtype -> the same."
-    made = table(name, *aliases)(call)
-    made.shape(same)
-    return made
-
-
-binary("elemwise_add", jnp.add, "lhs + rhs", "_add", "_plus", "_Plus")
-
-
-def broadcasting(name: str, fn: Callable[[Any, Any], Any], formula: str, *aliases: str) -> Op:
-    """Register ``y = fn(lhs, rhs)`` with broadcasting of dimensions of size 1."""
-
-    def call(lhs: Any, rhs: Any) -> Any:
-        return fn(lhs, rhs)
-
-    call.__name__ = name
-    call.__doc__ = f"Compute ``{formula}`` with broadcasting. lhs, rhs of one dtype and compatible shapes."
-    made = table(name, *aliases)(call)
-
-    @made.shape
-    def _(a: Any, s: Known) -> dict[str, Any]:
-        return {"out": broadcast_shapes(s.lhs, s.rhs)}
-
-    return made
-
-
-broadcasting("broadcast_add", jnp.add, "lhs + rhs", "broadcast_plus")
-
-
-def with_scalar(name: str, fn: Callable[[Any, Any], Any], formula: str, *aliases: str) -> Op:
-    """Register ``y = fn(data, scalar)``; the scalar is converted to the array's dtype first, integers included."""
-
-    def call(data: Any, *, scalar: Scalar = 1.0, is_int: bool = True) -> Any:
-        return fn(data, jnp.asarray(scalar).astype(data.dtype))
-
-    call.__name__ = name
-    call.__doc__ = f"Compute ``{formula}`` elementwise. data (any shape) -> same shape and dtype."
-    made = table(name, *aliases)(call)
-    made.shape(same)
-    return made
+_log2_op = unary("log2", in_float(_log2), "the logarithm of x to base 2, exact for powers of 2", cast="float32")
 
 
-with_scalar("_plus_scalar", jnp.add, "data + scalar", "_PlusScalar")
+@_log2_op.grad
+def _(a: Any, heads: Any, *, inputs: Any) -> list[Any]:
+    return [heads[0] / (inputs[0] * math.log(2.0)) if is_inexact(inputs[0]) else None]
+
+
+@table("_copy", "identity")
+def copy(data: Any) -> Any:
+    """Return the input. data (any shape) -> same shape and dtype."""
+    return data
+
+
+copy.shape(same)
+
+
+@table("BlockGrad", "stop_gradient")
+def block_grad(data: Any) -> Any:
+    """Return the input and let no gradient pass. data (any shape) -> same shape and dtype."""
+    return lax.stop_gradient(data)
+
+
+block_grad.shape(same)
+
+
+@table("clip")
+def clip(data: Any, *, a_min: Scalar, a_max: Scalar) -> Any:
+    """Bound to ``a_min <= y <= a_max``. data (any shape) -> same shape and dtype.
+
+    NaN passes through. The gradient passes where the value does, both bounds included. The bounds are float32, as in
+    MXNet, and for integers they lose their fraction.
+    """
+    low, high = (jnp.asarray(bound).astype(jnp.float32) for bound in (a_min, a_max))
+    if not is_inexact(data):
+        # A bound outside of the dtype's range must not wrap into it.
+        limits = jnp.iinfo(data.dtype)
+        low, high = (
+            jnp.clip(bound.astype(jnp.float64), float(limits.min), float(limits.max)) for bound in (low, high)
+        )
+    low, high = low.astype(data.dtype), high.astype(data.dtype)
+    return jnp.where(data > high, high, jnp.where(data < low, low, data))
+
+
+clip.shape(same)
+
+
+@table("hard_sigmoid")
+def hard_sigmoid(data: Any, *, alpha: Scalar = 0.2, beta: Scalar = 0.5) -> Any:
+    """Compute ``max(0, min(1, alpha x + beta))``. data (any shape, floating) -> same shape and dtype.
+
+    The gradient is 0 on both corners; alpha and beta are float32, as in MXNet.
+
+    Raises:
+        ValueError: the data are integers.
+    """
+    if not is_inexact(data):
+        raise ValueError(f"expected floating-point data, got {np.dtype(data.dtype).name}; Cast it first")
+    slope, offset = (jnp.asarray(each).astype(jnp.float32).astype(data.dtype) for each in (alpha, beta))
+    line = slope * data + offset
+    return jnp.where(line >= 1, 1.0, jnp.where(line <= 0, 0.0, line)).astype(data.dtype)
+
+
+hard_sigmoid.shape(same)
+
+
+@table("smooth_l1", cast="float32")
+def smooth_l1(data: Any, *, scalar: Scalar = 1.0) -> Any:
+    """Compute ``0.5 (s x)^2`` where ``|x| < 1 / s^2``, else ``|x| - 0.5 / s^2``, with s the attribute ``scalar``.
+
+    data (any shape) -> same shape and dtype.
+    """
+
+    def call(x: Any) -> Any:
+        sharpness = scalar_of(scalar, x.dtype) ** 2
+        corner = 1 / sharpness
+        return jnp.where(jnp.abs(x) > corner, jnp.abs(x) - 0.5 * corner, 0.5 * sharpness * jnp.square(x))
+
+    return in_float(call)(data)
+
+
+smooth_l1.shape(same)

@@ -227,8 +227,9 @@ def make_loss_output(
 ) -> Any:
     """Return the data and start the gradient here: every element's is ``grad_scale``, the head gradient is ignored.
 
-    data (any shape) -> same. ``normalization``: ``batch`` divides by the length of axis 0, ``valid`` by the number of
-    elements above ``valid_thresh``, at least 1.
+    data (any shape) -> same. ``normalization``: ``batch`` divides by the product of all dimensions but the last one (not
+    by the first one alone, and by 1 for a vector), ``valid`` by the number of elements above ``valid_thresh``, at least
+    by 1.
     """
     return data
 
@@ -238,7 +239,7 @@ make_loss_output.shape(same)
 
 @make_loss_output.layout
 def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
-    return {} if perm[0] == 0 or a.normalization != "batch" else None
+    return {} if perm[-1] == len(perm) - 1 or a.normalization != "batch" else None
 
 
 @make_loss_output.grad
@@ -246,7 +247,7 @@ def _(a: Any, heads: Any, *, inputs: Any) -> tuple[Any]:
     (x,) = inputs
     scale = jnp.asarray(a.grad_scale, _sum_dtype(x))
     if a.normalization == "batch":
-        scale = scale / x.shape[0]
+        scale = scale / prod(x.shape[:-1])
     elif a.normalization == "valid":
         above = jnp.sum(x > jnp.asarray(a.valid_thresh, x.dtype), dtype=jnp.int32)
         scale = scale / jnp.maximum(above, 1).astype(scale.dtype)
@@ -364,10 +365,37 @@ def identity_attach_kl_sparse_reg(
     momentum: float = 0.9,
     train: bool,
 ) -> Any:
-    """Return the data and add to the gradient that of a Kullback-Leibler penalty on the units' mean activation.
+    """Return the data and add to its gradient that of a Kullback-Leibler penalty on the mean activation of each unit.
 
-    data (N, C, ...) of activations in (0, 1) -> same. In training the mean over the batch of every unit enters
-    ``moving_avg`` with weight ``1 - momentum``; with its new value ``m`` and the target ``t``, every gradient grows by
-    ``penalty * (-t / m + (1 - t) / (1 - m))``.
+    data (N, C) of activations in (0, 1), moving_avg (C,) -> data. In training the batch's mean enters ``moving_avg``
+    with weight ``1 - momentum``; with its new value m and the target t, the penalty adds
+    ``penalty * (-t / m + (1 - t) / (1 - m))`` to the head gradient.
+
+    Deviation: MXNet 1.9.1 commits ``moving_avg`` in the backward pass and fails on data of more than two dimensions
+    there, where this averages over all axes but 1.
     """
     return data, (_moving_average(data, moving_avg, momentum) if train else moving_avg,)
+
+
+def _moving_average(data: Any, moving_avg: Any, momentum: float) -> Any:
+    mean = jnp.mean(_wide(data), axis=[i for i in range(data.ndim) if i != 1]).astype(moving_avg.dtype)
+    return moving_avg * momentum + mean * (1.0 - momentum)
+
+
+@identity_attach_kl_sparse_reg.shape
+def _(a: Any, s: Known) -> dict[str, Any]:
+    data = unify(s.data, s.out[0])
+    if data is None:
+        return {}
+    if len(data) < 2:
+        raise ValueError(f"the data has shape {data}, expected (batch, units)")
+    return {"data": data, "out": data, "moving_avg": (data[1],)}
+
+
+@identity_attach_kl_sparse_reg.grad
+def _(a: Any, heads: Any, *, inputs: Any) -> tuple[Any, None]:
+    data, moving_avg = inputs
+    mean = _moving_average(data, moving_avg, a.momentum)
+    push = a.penalty * (-a.sparseness_target / mean + (1.0 - a.sparseness_target) / (1.0 - mean))
+    push = push.reshape(1, -1, *(1,) * (data.ndim - 2))
+    return heads[0] + jnp.broadcast_to(push, data.shape).astype(data.dtype), None

@@ -3,8 +3,9 @@
 Run in the MXNet environment (see README.md): ``python generate_json.py``.
 
 ``NAME.json`` is ``Symbol.tojson()``, byte for byte. ``expected.json`` holds for each name: arguments, outputs,
-auxiliary_states, internals (``get_internals().list_outputs()``), attr_dict, children (``get_children().list_outputs()``)
-and, for the shapes in ``given`` and type float32, the results of ``infer_shape_partial`` and ``infer_type_partial``.
+auxiliary_states, internals (``get_internals().list_outputs()``), children (``get_children().list_outputs()``),
+attr_dict and, for the shapes in ``given`` and type float32, what ``infer_shape_partial`` and ``infer_type_partial``
+return; a shape of [] is unknown (MXNet cannot tell what comes out of while_loop and cond before it runs them).
 ``gluon_export.json`` is the symbol that ``HybridBlock.export`` writes for a small Gluon net.
 """
 
@@ -24,10 +25,10 @@ GIVEN = {
     "variable_attributes": {},
     "group_of_internals": {"data": (2, 3, 8, 8)},
     "several_outputs": {"data": (4, 6)},
-    "control_flow_foreach": {"data": (4, 2, 5), "scale": (4, 2, 3)},
+    "control_flow_foreach": {"data": (4, 2, 5), "scale": (4, 2, 3), "state1": (2,)},
     "control_flow_while": {"i": (1,), "total": (1,)},
-    "control_flow_cond": {"a": (3, 4), "b": (3, 5)},
-    "control_flow_nested": {"data": (4, 3)},
+    "control_flow_cond": {"a": (3, 4), "b": (3, 5), "then_fc_weight": (2, 4), "then_fc_bias": (2,)},
+    "control_flow_nested": {"data": (4, 3), "state": (3,)},
     "python_operators": {"a": (2, 3)},
     "automatic_names": {"data": (3, 5)},
     "composition": {"data": (3, 2)},
@@ -59,7 +60,7 @@ def gluon_symbol() -> mx.sym.Symbol:
 
 
 def describe(symbol: mx.sym.Symbol, given: dict[str, tuple[int, ...]]) -> dict:
-    """Return what MXNet says of a symbol, as JSON can hold it; an unknown shape or type is null."""
+    """Return what MXNet says of a symbol, as JSON can hold it; an unknown type is null, an unknown shape is []."""
     children = symbol.get_children()
     shapes = symbol.infer_shape_partial(**given)
     types = symbol.infer_type_partial(**dict.fromkeys(given, np.float32))

@@ -6,7 +6,8 @@ Every network gives ``NAME.json`` (``Symbol.tojson()``, byte for byte) and ``NAM
 
 - ``arg:X``, ``aux:X``: the values put in; ``head:i``: the head gradient of output i given to ``backward``
 - ``out_predict:i``: outputs of ``forward(is_train=False)``; ``out_train:i``: of ``forward(is_train=True)``
-- ``grad:X``: gradient of every argument that has one (labels, indices and lengths do not)
+- ``grad:X``: gradient of every argument that has one (labels, indices and lengths do not; nor does what only the
+  branch of a cond reads that was not taken: MXNet leaves its gradient unwritten, which is to say whatever it was)
 - ``new_aux:X``: auxiliary states after ``forward(is_train=True)`` and ``backward``
 - ``noise``: the largest difference between this float32 run and a float64 run of the same network in MXNet, each
   array's divided by its largest absolute value (by 0.01 if that is less: some gradients are zero but for rounding).
@@ -38,7 +39,7 @@ FOLDER = Path(__file__).resolve().parent / "networks"
 NETWORKS = networks_convolutional.NETWORKS | networks_sequential.NETWORKS
 MARGIN = 2e-4
 NOISE = 3e-6
-FLOAT32_ONLY = {"CTCLoss", "Crop", "InstanceNorm", "Pad"}
+FLOAT32_ONLY = {"CTCLoss", "Crop", "InstanceNorm", "Pad", "_cond"}
 
 
 def draw(name: str, shape: tuple[int, ...], rng: np.random.RandomState) -> np.ndarray:
@@ -62,7 +63,7 @@ def values_of(network: Network, seed: int) -> tuple[dict[str, np.ndarray], dict[
     symbol = network.symbol
     rng = np.random.RandomState(seed)
     given = {n: np.shape(v) for n, v in network.values.items()}
-    shapes, out_shapes, aux_shapes = symbol.infer_shape(**{**given, **network.shapes})
+    shapes, out_shapes, aux_shapes = symbol.infer_shape_partial(**{**given, **network.shapes})
     args = {}
     for name, shape in zip(symbol.list_arguments(), shapes, strict=True):
         if name in network.values:
@@ -76,6 +77,9 @@ def values_of(network: Network, seed: int) -> tuple[dict[str, np.ndarray], dict[
             args[name] = draw(name, shape, rng).astype(np.float32)
     names = symbol.list_auxiliary_states()
     aux = {n: draw(n, s, rng).astype(np.float32) for n, s in zip(names, aux_shapes, strict=True)}
+    if () in out_shapes:  # a while_loop or a cond: MXNet knows after it has run
+        executor = symbol.bind(mx.cpu(), {n: mx.nd.array(v) for n, v in args.items()}, grad_req="null")
+        out_shapes = [out.shape for out in executor.forward()]
     heads = [rng.standard_normal(s).astype(np.float32) for s in out_shapes]
     return args, aux, heads
 
@@ -101,7 +105,13 @@ def run(network: Network, args: dict, aux: dict, heads: list, dtype: str) -> dic
     for i, out in enumerate(executor.forward(is_train=True)):
         result[f"out_train:{i}"] = out.asnumpy()
     executor.backward([mx.nd.array(h, dtype=dtype) for h in heads])
-    result |= {f"grad:{n}": g.asnumpy() for n, g in gradients.items()}
+    for name, gradient in gradients.items():
+        value = gradient.asnumpy()
+        if np.isnan(value).all():
+            # The argument of a branch that was not taken.
+            print(f"MXNet leaves the gradient of {name} unwritten ({dtype})")
+        else:
+            result[f"grad:{name}"] = value
     result |= {f"new_aux:{n}": a.asnumpy() for n, a in executor.aux_dict.items()}
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from network import Network
@@ -189,6 +190,57 @@ def ctc(blank: str, with_lengths: bool, mx: ModuleType) -> Network:
     return Network(mx.sym.Group(heads), {"data": (7, 3, 5)}, values=values)
 
 
+def loop_foreach(mx: ModuleType) -> Network:
+    """A recurrent cell in foreach, with weights from outside the body and two sequences."""
+    weight, bias = mx.sym.Variable("i2h_weight"), mx.sym.Variable("i2h_bias")
+
+    def body(items: Any, states: Any) -> tuple[Any, Any]:
+        x = mx.sym.FullyConnected(items[0], weight, bias, num_hidden=4, name="i2h")
+        hidden = mx.sym.tanh(x + states[0], name="hidden")
+        return [hidden * items[1], x], [hidden, states[1] * 0.5 + hidden]
+
+    outputs, states = mx.sym.contrib.foreach(
+        body,
+        [mx.sym.Variable("data"), mx.sym.Variable("scale")],
+        [mx.sym.Variable("state0"), mx.sym.Variable("state1")],
+        name="cell",
+    )
+    shapes = {"data": (5, 2, 3), "scale": (5, 2, 4), "state0": (2, 4), "state1": (2, 4)}
+    return Network(mx.sym.Group([*outputs, *states]), shapes)
+
+
+def loop_while(mx: ModuleType) -> Network:
+    """A while_loop that stops before its bound; of its outputs only the steps taken are looked at."""
+    scale = mx.sym.Variable("scale")
+
+    def step(i: Any, x: Any) -> tuple[Any, Any]:
+        y = mx.sym.tanh(x * scale)
+        return y * i, (i + 1, y)
+
+    outputs, states = mx.sym.contrib.while_loop(
+        cond=lambda i, x: mx.sym.broadcast_lesser(i, mx.sym.sum(x * 0) + 4),
+        func=step,
+        loop_vars=[mx.sym.Variable("i"), mx.sym.Variable("data")],
+        max_iterations=6,
+        name="steps",
+    )
+    taken = mx.sym.slice_axis(outputs, axis=0, begin=0, end=4, name="taken")
+    values = {"i": np.zeros(1)}
+    return Network(mx.sym.Group([taken, states[1]]), {"data": (1,), "scale": (1,)}, values=values)
+
+
+def branch(taken: bool, mx: ModuleType) -> Network:
+    """Either branch of a cond."""
+    a, b = mx.sym.Variable("a"), mx.sym.Variable("b")
+    pick = mx.sym.contrib.cond(
+        pred=mx.sym.Variable("which") > 0,
+        then_func=lambda: mx.sym.dot(a, b, name="product"),
+        else_func=lambda: mx.sym.sin(mx.sym.slice_axis(a, axis=1, begin=0, end=3)) * 3,
+        name="choice",
+    )
+    return Network(pick * 2, {"a": (2, 4), "b": (4, 3)}, values={"which": np.array([1.0 if taken else -1.0])})
+
+
 NETWORKS = {
     f"rnn_{mode}_{'bi' if both else 'uni'}": partial(fused_rnn, mode, both)
     for mode in ("lstm", "gru", "rnn_tanh", "rnn_relu")
@@ -205,6 +257,9 @@ NETWORKS |= {
         embedding,
         many_heads,
         attention,
+        loop_foreach,
+        loop_while,
     )
 }
+NETWORKS |= {"branch_then": partial(branch, True), "branch_else": partial(branch, False)}
 NETWORKS |= {"ctc_first": partial(ctc, "first", False), "ctc_last_lengths": partial(ctc, "last", True)}

@@ -65,7 +65,7 @@ def several_outputs(mx: ModuleType) -> Any:
 
 
 def control_flow_foreach(mx: ModuleType) -> Any:
-    """foreach over two sequences with two states; the body uses a variable from outside."""
+    """Loop over two sequences with two states; the body uses a variable from outside."""
     weight = mx.sym.Variable("weight")
 
     def body(items: Any, states: Any) -> tuple[Any, Any]:
@@ -83,7 +83,7 @@ def control_flow_foreach(mx: ModuleType) -> Any:
 
 
 def control_flow_while(mx: ModuleType) -> Any:
-    """while_loop with two loop variables and one output per step."""
+    """Bounded loop with two loop variables and one output per step."""
     outputs, states = mx.sym.contrib.while_loop(
         cond=lambda i, total: i < 4,
         func=lambda i, total: ([total * i], [i + 1, total + i]),
@@ -95,7 +95,7 @@ def control_flow_while(mx: ModuleType) -> Any:
 
 
 def control_flow_cond(mx: ModuleType) -> Any:
-    """cond with a branch that has a parameter of its own."""
+    """Choice with a branch that has a parameter of its own."""
     a, b = mx.sym.Variable("a"), mx.sym.Variable("b")
     return mx.sym.contrib.cond(
         pred=mx.sym.sum(a) < mx.sym.sum(b),
@@ -109,9 +109,7 @@ def control_flow_nested(mx: ModuleType) -> Any:
     """A cond in the body of a foreach: a subgraph with a subgraph."""
 
     def body(item: Any, state: Any) -> tuple[Any, Any]:
-        pick = mx.sym.contrib.cond(
-            mx.sym.sum(item) > 0, lambda: item + state, lambda: item - state, name="inner"
-        )
+        pick = mx.sym.contrib.cond(mx.sym.sum(item) > 0, lambda: item + state, lambda: item - state, name="inner")
         return pick, pick
 
     output, state = mx.sym.contrib.foreach(body, mx.sym.Variable("data"), mx.sym.Variable("state"), name="outer")
@@ -165,7 +163,7 @@ def attribute_spellings(mx: ModuleType) -> Any:
     x = mx.sym.Convolution(data, kernel=[3, 3], stride=(2, 2), pad=[1, 1], num_filter=4, no_bias=1, name="conv")
     x = mx.sym.Pooling(x, kernel=(2, 2), pool_type="avg", global_pool=0, count_include_pad=None, name="pool")
     x = mx.sym.Convolution(x, kernel=(1, 1), num_filter=np.int64(4), num_group=np.int32(2), workspace=512, name="np")
-    x = mx.sym.Deconvolution(x, kernel=(2, 2), target_shape=(4, 4), num_filter=2, name="deconv")
+    x = mx.sym.Deconvolution(x, kernel=(2, 2), stride=(2, 2), target_shape=(7, 7), num_filter=2, name="deconv")
     x = mx.sym.BatchNorm(x, eps=1e-5, momentum=np.float32(0.5), fix_gamma=False, axis=-3, name="bn")
     x = mx.sym.LeakyReLU(x, slope=np.float64(0.1), name="leaky")
     x = mx.sym.clip(x, a_min=-1, a_max=float("inf"), name="clip")

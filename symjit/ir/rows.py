@@ -1,0 +1,61 @@
+"""Whether a graph treats the rows of a batch one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from symjit.base import MXNetError
+from symjit.ir.graph import Entry, Graph, Node
+from symjit.ir.infer import infer
+
+__all__ = ["rows_independent"]
+
+#: A batch size that no layer is likely to have as one of its own dimensions.
+_PROBE = 29
+
+
+def rows_independent(graph: Graph, inputs: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Return whether row i of every output depends on row i of the inputs alone, so that a batch may be padded.
+
+    Args:
+        graph: the graph.
+        inputs: shapes of the batched inputs by name; their first dimension is the batch.
+        shapes: shapes of all other variables.
+    """
+    try:
+        probe = {name: (_PROBE, *shape[1:]) for name, shape in inputs.items()}
+        found = infer(graph, {**shapes, **probe}, train=False)
+        if found.missing():
+            return False
+    except MXNetError:
+        # The graph holds for one batch size only.
+        return False
+    batched: set[int] = set()
+    for node in graph.nodes:
+        if node.op is None:
+            if node.name in inputs:
+                batched.add(id(node))
+            continue
+        verdict = _visit(node, batched, lambda entry: found.shape(entry) or ())
+        if verdict is None:
+            return False
+        if verdict:
+            batched.add(id(node))
+    return all(id(head.node) in batched for head in graph.heads)
+
+
+def _visit(node: Node, batched: set[int], shape: Callable[[Entry], tuple[Any, ...]]) -> bool | None:
+    """Return whether the node's outputs are batched, None if it mixes rows."""
+    outputs = [shape(Entry(node, i)) for i in range(node.num_outputs)]
+    operator, attrs = node.operator, node.params
+    carried = [entry for entry in node.inputs if id(entry.node) in batched]
+    if not carried:
+        # A constant whose first dimension was left to inference (an initial state) is the same in every row.
+        wanted = getattr(attrs, "shape", None)
+        return not node.inputs and bool(wanted) and wanted[0] == 0 and outputs[0][:1] == (_PROBE,)
+    if not operator.keeps_rows(attrs) or any(out[:1] != (_PROBE,) for out in outputs):
+        return None
+    if operator.layout_kind == "agnostic" and any(len(shape(e)) != len(outputs[0]) for e in carried):
+        return None
+    return True

@@ -1,0 +1,383 @@
+"""Convolutions and what is made of them: Convolution, Deconvolution, UpSampling."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from symjit.ops.attrs import NonNegativeInt, PositiveInt
+from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
+from symjit.ops.registry import op
+from symjit.ops.shapes import Known, PartialShape, window
+
+__all__: list[str] = []
+
+_IGNORED = ("workspace", "cudnn_tune", "cudnn_off")
+_LAYOUTS = ("NCW", "NCHW", "NCDHW", "NHWC", "NDHWC")
+
+
+def _convolve(
+    data: Any,
+    weight: Any,
+    layout: str,
+    stride: tuple[int, ...],
+    dilate: tuple[int, ...],
+    padding: list[tuple[int, int]],
+    groups: int,
+) -> Any:
+    # The weight stands as the image does, with O for N and I for C: OIHW beside NCHW, OHWI beside NHWC.
+    kernel_layout = layout.replace("N", "O").replace("C", "I")
+    return lax.conv_general_dilated(
+        data,
+        weight,
+        stride,
+        padding,
+        rhs_dilation=dilate,
+        dimension_numbers=(layout, kernel_layout, layout),
+        feature_group_count=groups,
+        precision=lax.Precision.HIGHEST,
+    )
+
+
+def _add_bias(out: Any, bias: Any, layout: str) -> Any:
+    return out if bias is None else out + jnp.expand_dims(bias, [i for i in range(out.ndim) if layout[i] != "C"])
+
+
+def _check_rank(data: Any, layout: str) -> None:
+    if data.ndim != len(layout):
+        raise ValueError(
+            f"data must have {len(layout)} dimensions ({layout}) for a {len(layout) - 2}-D kernel, got {data.ndim}"
+        )
+
+
+def _arranged(layout: str, batch: Any, channel: Any, spatial: Any) -> tuple[Any, ...]:
+    """Return the dimensions in the order of a layout."""
+    rest = iter(spatial)
+    return tuple(batch if letter == "N" else channel if letter == "C" else next(rest) for letter in layout)
+
+
+def _divided(channels: Any, groups: int, what: str) -> Any:
+    if channels is None:
+        return None
+    if isinstance(channels, int) and channels % groups:
+        raise ValueError(f"{what} {channels} can not be divided into num_group={groups} groups")
+    return channels // groups
+
+
+def _convolution(
+    data: Any,
+    weight: Any,
+    bias: Any,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilate: tuple[int, ...],
+    pad: tuple[int, ...],
+    num_group: int,
+    layout: str | None,
+) -> Any:
+    ndim = len(kernel)
+    order = image_layout(layout, ndim)
+    _check_rank(data, order)
+    stride, dilate = per_axis("stride", stride, ndim, 1), per_axis("dilate", dilate, ndim, 1)
+    padding = [(p, p) for p in per_axis("pad", pad, ndim, 0)]
+    return _add_bias(_convolve(data, weight, order, stride, dilate, padding, num_group), bias, order)
+
+
+def _convolution_shapes(a: Any, s: Known) -> dict[str, Any]:
+    ndim = len(a.kernel)
+    order = image_layout(a.layout, ndim)
+    c, spatial = order.index("C"), spatial_axes(order)
+    stride, dilate = per_axis("stride", a.stride, ndim, 1), per_axis("dilate", a.dilate, ndim, 1)
+    pad = per_axis("pad", a.pad, ndim, 0)
+    data: PartialShape = s.data if s.data is not None else (None,) * len(order)
+    if len(data) != len(order):
+        raise ValueError(f"data must have {len(order)} dimensions ({order}) for a {ndim}-D kernel, got {len(data)}")
+    _divided(a.num_filter, a.num_group, "num_filter")
+    per_group = _divided(data[c], a.num_group, "the number of channels")
+    found: dict[str, Any] = {"weight": _arranged(order, a.num_filter, per_group, a.kernel), "bias": (a.num_filter,)}
+    sizes = [window(data[i], *w) for i, w in zip(spatial, zip(a.kernel, stride, pad, dilate, strict=True), strict=True)]
+    for size, axis, k, p, d in zip(sizes, spatial, a.kernel, pad, dilate, strict=True):
+        if isinstance(size, int) and size < 1:
+            raise ValueError(
+                f"the kernel spans {d * (k - 1) + 1}, more than the padded input {data[axis]} + 2 * {p} on axis {axis}"
+            )
+    out = s.out[0]
+    batch = data[0] if data[0] is not None or out is None else out[0]
+    weight = s.get("weight")
+    channels = data[c]
+    if channels is None and weight is not None and len(weight) == len(order) and weight[c] is not None:
+        channels = weight[c] * a.num_group
+    found["data"] = _arranged(order, batch, channels, [data[i] for i in spatial])
+    found["out"] = _arranged(order, batch, a.num_filter, sizes)
+    return found
+
+
+def _no_bias(a: Any) -> tuple[str, ...]:
+    return ("bias",) if a.no_bias else ()
+
+
+@op(
+    "Convolution",
+    params=("weight", "bias"),
+    absent=_no_bias,
+    ignored=_IGNORED,
+    cast="low",
+    rows=True,
+)
+def convolution(
+    data: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...] = (),
+    dilate: tuple[int, ...] = (),
+    pad: tuple[int, ...] = (),
+    num_filter: PositiveInt,
+    num_group: PositiveInt = 1,
+    no_bias: bool = False,
+    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None,
+) -> Any:
+    """Correlate images with filters, over 1, 2 or 3 spatial axes.
+
+    data (N, C, *spatial), weight (num_filter, C / num_group, *kernel), bias (num_filter,) -> (N, num_filter, *out) with
+    ``out = floor((in + 2 pad - dilate (kernel - 1) - 1) / stride) + 1``. Under NHWC and NDHWC, data and result have the
+    channel last and the weight is (num_filter, *kernel, C / num_group); MXNet runs these on GPU only.
+    """
+    return _convolution(data, weight, bias, kernel, stride, dilate, pad, num_group, layout)
+
+
+@op(
+    "Convolution_v1",
+    params=("weight", "bias"),
+    absent=_no_bias,
+    ignored=_IGNORED,
+    cast="low",
+    rows=True,
+)
+def convolution_v1(
+    data: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...] = (),
+    dilate: tuple[int, ...] = (),
+    pad: tuple[int, ...] = (),
+    num_filter: PositiveInt,
+    num_group: PositiveInt = 1,
+    no_bias: bool = False,
+    layout: Literal["NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None,
+) -> Any:
+    """Correlate images with filters, as `Convolution` does; the form that files written before MXNet 0.9 name."""
+    return _convolution(data, weight, bias, kernel, stride, dilate, pad, num_group, layout)
+
+
+for _each in (convolution, convolution_v1):
+    _each.shape(_convolution_shapes)
+    _each.layout(lambda a, perm: moved_layout(a.layout, perm, _LAYOUTS))
+
+
+# Deconvolution -----------------------------------------------------------------------------------------------------------
+
+
+def _transposed_axis(size: Any, kernel: int, stride: int, dilate: int, pad: int, adj: int, target: int | None) -> Any:
+    """Return ``(pad, adj, output size)`` of one spatial axis; `target` overrides `pad` and `adj`."""
+    full = None if size is None else stride * (size - 1) + dilate * (kernel - 1) + 1
+    if target is None:
+        return pad, adj, None if full is None else full - 2 * pad + adj
+    if full is None:
+        return pad, adj, target or None
+    surplus = full - target
+    if isinstance(surplus, int) and surplus < 0:
+        raise ValueError(f"target_shape {target} is larger than {full}, all that the input of size {size} reaches")
+    return (surplus + 1) // 2, surplus % 2, target
+
+
+def _transposed_axes(
+    sizes: list[Any],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilate: tuple[int, ...],
+    pad: tuple[int, ...],
+    adj: tuple[int, ...],
+    target_shape: tuple[int, ...],
+) -> list[Any]:
+    ndim = len(kernel)
+    stride, dilate = per_axis("stride", stride, ndim, 1), per_axis("dilate", dilate, ndim, 1)
+    pad, adj = per_axis("pad", pad, ndim, 0), per_axis("adj", adj, ndim, 0)
+    targets: tuple[int | None, ...] = (None,) * ndim
+    if any(target_shape):
+        targets = per_axis("target_shape", target_shape, ndim, 0)
+    elif any(more >= step for more, step in zip(adj, stride, strict=True)):
+        raise ValueError(f"adj {adj} must be smaller than stride {stride}")
+    return [_transposed_axis(*axis) for axis in zip(sizes, kernel, stride, dilate, pad, adj, targets, strict=True)]
+
+
+@op(
+    "Deconvolution",
+    params=("weight", "bias"),
+    absent=_no_bias,
+    ignored=_IGNORED,
+    cast="low",
+    rows=True,
+)
+def deconvolution(
+    data: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...] = (),
+    dilate: tuple[int, ...] = (),
+    pad: tuple[int, ...] = (),
+    adj: tuple[int, ...] = (),
+    target_shape: tuple[int, ...] = (),
+    num_filter: PositiveInt,
+    num_group: PositiveInt = 1,
+    no_bias: bool = True,
+    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None,
+) -> Any:
+    """Apply the transpose of `Convolution`, over 1, 2 or 3 spatial axes.
+
+    data (N, C, *spatial), weight (C, num_filter / num_group, *kernel), bias (num_filter,) -> (N, num_filter, *out) with
+    ``out = stride (in - 1) + dilate (kernel - 1) + 1 - 2 pad + adj``. A non-zero `target_shape` is the output's size:
+    `pad` and `adj` are then ignored and follow from it. There is no bias by default. Under NHWC and NDHWC the
+    weight is (C, *kernel, num_filter / num_group).
+    """
+    ndim = len(kernel)
+    order = image_layout(layout, ndim)
+    _check_rank(data, order)
+    sizes = [data.shape[i] for i in spatial_axes(order)]
+    axes = _transposed_axes(sizes, kernel, stride, dilate, pad, adj, target_shape)
+    out = jax.ShapeDtypeStruct(_arranged(order, data.shape[0], num_filter, [size for _, _, size in axes]), data.dtype)
+    steps, gaps = per_axis("stride", stride, ndim, 1), per_axis("dilate", dilate, ndim, 1)
+    # adj rows at the end are reached by no window of the convolution unless its padding is shortened by as much.
+    padding = [(low, low - more) for low, more, _ in axes]
+    transpose = jax.linear_transpose(lambda y: _convolve(y, weight, order, steps, gaps, padding, num_group), out)
+    return _add_bias(transpose(data)[0], bias, order)
+
+
+@deconvolution.shape
+def _(a: Any, s: Known) -> dict[str, Any]:
+    order = image_layout(a.layout, len(a.kernel))
+    c, spatial = order.index("C"), spatial_axes(order)
+    data: PartialShape = s.data if s.data is not None else (None,) * len(order)
+    if len(data) != len(order):
+        raise ValueError(
+            f"data must have {len(order)} dimensions ({order}) for a {len(a.kernel)}-D kernel, got {len(data)}"
+        )
+    _divided(data[c], a.num_group, "the number of channels")
+    out, weight = s.out[0], s.get("weight")
+    batch = data[0] if data[0] is not None or out is None else out[0]
+    channels = data[c] if data[c] is not None or weight is None else weight[0]
+    axes = _transposed_axes(
+        [data[i] for i in spatial], a.kernel, a.stride, a.dilate, a.pad, a.adj, a.target_shape
+    )
+    return {
+        "data": _arranged(order, batch, channels, [data[i] for i in spatial]),
+        "weight": _arranged(order, channels, _divided(a.num_filter, a.num_group, "num_filter"), a.kernel),
+        "bias": (a.num_filter,),
+        "out": _arranged(order, batch, a.num_filter, [size for _, _, size in axes]),
+    }
+
+
+@deconvolution.layout
+def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
+    return moved_layout(a.layout, perm, _LAYOUTS)
+
+
+# UpSampling --------------------------------------------------------------------------------------------------------------
+
+
+def _upsampling_inputs(a: Any) -> tuple[str, ...]:
+    if a.sample_type == "bilinear":
+        return "data", "weight"
+    return tuple(f"arg{i}" for i in range(a.num_args))
+
+
+def _bilinear_kernel(scale: int) -> tuple[int, int]:
+    """Return kernel size and padding of the deconvolution that enlarges by `scale`."""
+    return 2 * scale - scale % 2, scale // 2
+
+
+def _enlarge(data: Any, height: int, width: int) -> Any:
+    n, c, h, w = data.shape
+    if height == width == 1:
+        return data
+    return jnp.broadcast_to(data[:, :, :, None, :, None], (n, c, h, height, w, width)).reshape(
+        n, c, h * height, w * width
+    )
+
+
+def _factor(total: Any, size: Any) -> Any:
+    if isinstance(total, int) and isinstance(size, int) and total % size:
+        raise ValueError(f"an input of size {size} can not be enlarged to {total}: not a whole multiple")
+    return total // size
+
+
+@op(
+    "UpSampling",
+    inputs=_upsampling_inputs,
+    params=("weight",),
+    init={"weight": '["bilinear", {}]'},
+    ignored=("workspace",),
+    cast="any",
+    rows=True,
+)
+def upsampling(
+    *args: Any,
+    scale: PositiveInt,
+    num_filter: NonNegativeInt = 0,
+    sample_type: Literal["nearest", "bilinear"],
+    multi_input_mode: Literal["concat", "sum"] = "concat",
+    num_args: PositiveInt,
+) -> Any:
+    """Enlarge images.
+
+    ``nearest``: every input (N, C, h, w) is repeated up to the first one's height and width times `scale`, then all
+    are joined along the channels, or summed. ``bilinear``: data (N, num_filter, h, w) goes through a `Deconvolution`
+    of one filter per channel with weight (num_filter, 1, k, k), ``k = 2 scale - scale % 2``, which interpolates only
+    if the weight holds the bilinear kernel (its initial value).
+    """
+    for data in args:
+        if data.ndim != 4:
+            raise ValueError(f"every input must have 4 dimensions, got {data.ndim}")
+    if sample_type == "bilinear":
+        k, pad = _bilinear_kernel(scale)
+        return deconvolution(
+            *args, kernel=(k, k), stride=(scale, scale), pad=(pad, pad), num_filter=num_filter, num_group=num_filter
+        )
+    height, width = (size * scale for size in args[0].shape[2:])
+    grown = [_enlarge(x, _factor(height, x.shape[2]), _factor(width, x.shape[3])) for x in args]
+    if len(grown) == 1:
+        return grown[0]
+    return sum(grown[1:], grown[0]) if multi_input_mode == "sum" else jnp.concatenate(grown, axis=1)
+
+
+@upsampling.shape
+def _(a: Any, s: Known) -> dict[str, Any]:
+    out = s.out[0]
+    first: PartialShape = s.args[0]
+    if first is None or len(first) != 4:
+        return {"args": [None, *_weight_shape(a)]} if a.sample_type == "bilinear" else {}
+    batch = first[0] if first[0] is not None or out is None else out[0]
+    size = [None if d is None else d * a.scale for d in first[2:]]
+    if a.sample_type == "bilinear":
+        return {"args": [(batch, a.num_filter, *first[2:]), *_weight_shape(a)], "out": (batch, a.num_filter, *size)}
+    inputs = [shape if shape is not None and len(shape) == 4 else (None,) * 4 for shape in s.args]
+    if a.multi_input_mode == "sum":
+        channels = next((shape[1] for shape in inputs if shape[1] is not None), None)
+        inputs = [(shape[0], channels, *shape[2:]) for shape in inputs]
+    else:
+        counts = [shape[1] for shape in inputs]
+        channels = None if None in counts else sum(counts)  # type: ignore[arg-type]
+    return {"args": [(batch, *shape[1:]) for shape in inputs], "out": (batch, channels, *size)}
+
+
+def _weight_shape(a: Any) -> list[PartialShape]:
+    k, _ = _bilinear_kernel(a.scale)
+    return [(a.num_filter, 1, k, k)]

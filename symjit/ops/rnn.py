@@ -1,0 +1,405 @@
+"""The fused recurrent network (several layers, one or two directions) and the concatenation of its parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from symjit.ops.attrs import Float, PositiveInt
+from symjit.ops.registry import op
+from symjit.ops.shapes import Known, PartialShape, known, normalize_axis, replace, unify
+
+__all__: list[str] = []
+
+#: Blocks of rows in a weight matrix.
+_GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
+
+
+# Cells ---------------------------------------------------------------------------------------------------------------
+# A cell maps the input's share of a step (a tuple of arrays, biases included), the state's share ``h W^T``, the state
+# and whatever else it holds to the new state, whose first member is the output. It computes in the dtype of the input's
+# share, which is at least float32.
+
+Cell = Callable[[tuple[Any, ...], Any, tuple[Any, ...], Any], tuple[Any, ...]]
+
+
+def _rnn_relu(x: tuple[Any, ...], r: Any, state: tuple[Any, ...], extra: Any) -> tuple[Any, ...]:
+    return (jax.nn.relu(x[0] + r),)
+
+
+def _rnn_tanh(x: tuple[Any, ...], r: Any, state: tuple[Any, ...], extra: Any) -> tuple[Any, ...]:
+    return (jnp.tanh(x[0] + r),)
+
+
+def _gru(x: tuple[Any, ...], r: Any, state: tuple[Any, ...], extra: Any) -> tuple[Any, ...]:
+    # x[1] is the bias of the candidate's state share, which the reset gate scales with the share itself.
+    gates, bias = x
+    size = bias.shape[-1]
+    reset = jax.nn.sigmoid(gates[..., :size] + r[..., :size])
+    keep = jax.nn.sigmoid(gates[..., size : 2 * size] + r[..., size : 2 * size])
+    candidate = jnp.tanh(gates[..., 2 * size :] + reset * (r[..., 2 * size :] + bias))
+    return ((1.0 - keep) * candidate + keep * state[0].astype(bias.dtype),)
+
+
+def _lstm(
+    x: tuple[Any, ...],
+    r: Any,
+    state: tuple[Any, ...],
+    extra: Any,
+    *,
+    clip: tuple[float, float] | None,
+    clip_nan: bool,
+) -> tuple[Any, ...]:
+    enter, forget, candidate, leave = jnp.split(x[0] + r, 4, axis=-1)
+    cell = jax.nn.sigmoid(forget) * state[1] + jax.nn.sigmoid(enter) * jnp.tanh(candidate)
+    if clip is not None:
+        bounded = jnp.clip(cell, *clip)
+        cell = bounded if clip_nan else jnp.where(jnp.isnan(cell), clip[0], bounded)
+    out = jax.nn.sigmoid(leave) * jnp.tanh(cell)
+    return (out if extra is None else _dot(out, extra), cell)
+
+
+def _dot(x: Any, weight: Any) -> Any:
+    """Return ``x W^T`` over the last axis."""
+    return lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)
+
+
+# The recurrence ------------------------------------------------------------------------------------------------------
+# Its gradient is written out for one reason: what a plain scan sums up inside the loop, the gradient of the recurrent
+# weight, is one matrix product after it. For every cell the gradient of ``h W^T`` is that of the input's share (of its
+# first two thirds and of the bias for the GRU), so the reverse scan provides both factors.
+
+
+def _scan(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: Any, state: Any) -> Any:
+    """Return the final state and the output of every step; steps that are not `valid` leave the state alone."""
+
+    def step(state: tuple[Any, ...], now: tuple[Any, Any]) -> tuple[Any, Any]:
+        x, live = now
+        x = tuple(each.astype(_accumulator(each.dtype)) for each in x)
+        new = cell(x, _dot(state[0], weight).astype(x[0].dtype), state, extra)
+        new = tuple(n.astype(old.dtype) for n, old in zip(new, state, strict=True))
+        if live is not None:
+            new = tuple(jnp.where(live[:, None], n, old) for n, old in zip(new, state, strict=True))
+        return new, new[0]
+
+    return lax.scan(step, state, (xs, valid), reverse=reverse)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _recur(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: Any, state: Any) -> Any:
+    return _scan(cell, reverse, weight, extra, xs, valid, state)
+
+
+def _recur_forward(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: Any, state: Any) -> Any:
+    def varying(extra: Any, xs: Any, state: Any) -> Any:
+        return _scan(cell, reverse, weight, extra, xs, valid, state)
+
+    (final, ys), pull = jax.vjp(varying, extra, xs, state)
+    first = state[0][None]
+    before = jnp.concatenate([ys[1:], first] if reverse else [first, ys[:-1]])
+    return (final, ys), (pull, before)
+
+
+def _recur_backward(cell: Cell, reverse: bool, residuals: Any, heads: Any) -> Any:
+    pull, before = residuals
+    d_extra, d_xs, d_state = pull(heads)
+    # For the GRU: the reset and update gates from the first array, the candidate's state share from the second.
+    share = d_xs[0] if len(d_xs) == 1 else jnp.concatenate([d_xs[0][..., : 2 * d_xs[1].shape[-1]], d_xs[1]], axis=-1)
+    d_weight = lax.dot_general(share, before, (((0, 1), (0, 1)), ((), ())), precision=lax.Precision.HIGHEST)
+    return d_weight, d_extra, d_xs, None, d_state
+
+
+_recur.defvjp(_recur_forward, _recur_backward)
+
+
+def _accumulator(dtype: Any) -> Any:
+    return jnp.float32 if dtype.itemsize < 4 else dtype
+
+
+# Parameters ----------------------------------------------------------------------------------------------------------
+
+
+class _Part(NamedTuple):
+    """The shapes of one layer's arrays in one direction."""
+
+    i2h: tuple[int, int]
+    h2h: tuple[int, int]
+    h2r: tuple[int, int] | None
+
+    def size(self) -> int:
+        """Return the number of weights and biases."""
+        return sum(rows * columns for rows, columns in filter(None, self)) + 2 * self.i2h[0]
+
+
+class _Form(NamedTuple):
+    """What the layout of the parameter vector follows from."""
+
+    mode: str
+    state_size: int
+    num_layers: int
+    bidirectional: bool
+    projection_size: int | None
+
+    def out(self) -> int:
+        """Return the width of one direction's output, which is that of its state."""
+        return self.state_size if self.projection_size is None else self.projection_size
+
+    def parts(self, width: int) -> list[_Part]:
+        """Return the parts in the order of the vector, for data of `width` features."""
+        rows, out, directions = _GATES[self.mode] * self.state_size, self.out(), 1 + self.bidirectional
+        project = None if self.projection_size is None else (self.projection_size, self.state_size)
+        widths = [width] + [out * directions] * (self.num_layers - 1)
+        return [_Part((rows, w), (rows, out), project) for w in widths for _ in range(directions)]
+
+    def size(self, width: int) -> int:
+        """Return the vector's length."""
+        return sum(part.size() for part in self.parts(width))
+
+    def width(self, size: int) -> int:
+        """Return the number of features of the data that belongs to a vector of this length.
+
+        Raises:
+            ValueError: no data does.
+        """
+        fixed = self.size(0)
+        found, rest = divmod(size - fixed, self.size(1) - fixed)
+        if rest or found < 0:
+            raise ValueError(f"{size} parameters fit no input width of {self}")
+        return found
+
+    def unpack(self, parameters: Any, width: int) -> list[tuple[Any, ...]]:
+        """Return ``(W_i2h, W_h2h, W_h2r or None, b_i2h, b_h2h)`` of every part."""
+        if parameters.shape != (self.size(width),):
+            raise ValueError(
+                f"the parameters have shape {parameters.shape}, expected ({self.size(width)},) "
+                f"for data of {width} features and {self}"
+            )
+        parts, at = self.parts(width), 0
+
+        def take(*shape: int) -> Any:
+            nonlocal at
+            start, at = at, at + math.prod(shape)
+            return parameters[start:at].reshape(shape)
+
+        weights = [tuple(None if shape is None else take(*shape) for shape in part) for part in parts]
+        biases = [(take(part.i2h[0]), take(part.i2h[0])) for part in parts]
+        return [(*matrices, *pair) for matrices, pair in zip(weights, biases, strict=True)]
+
+
+def _form(a: Any) -> _Form:
+    return _Form(a.mode, a.state_size, a.num_layers, a.bidirectional, a.projection_size)
+
+
+# RNN -----------------------------------------------------------------------------------------------------------------
+
+
+def _absent(a: Any) -> tuple[str, ...]:
+    absent = () if a.mode == "lstm" else ("state_cell",)
+    return absent if a.use_sequence_length else (*absent, "sequence_length")
+
+
+def _num_outputs(a: Any) -> int:
+    return 1 if not a.state_outputs else 3 if a.mode == "lstm" else 2
+
+
+@op(
+    "RNN",
+    params=("parameters",),
+    absent=_absent,
+    outputs=_num_outputs,
+    output_names=lambda a: ("output", "state_output", "statecell_output")[: _num_outputs(a)],
+    cast="low",
+)
+def rnn(
+    data: Any,
+    parameters: Any,
+    state: Any,
+    state_cell: Any = None,
+    sequence_length: Any = None,
+    *,
+    state_size: PositiveInt,
+    num_layers: PositiveInt,
+    bidirectional: bool = False,
+    mode: Literal["rnn_relu", "rnn_tanh", "lstm", "gru"],
+    p: Annotated[float, Float(0.0, 1.0)] = 0.0,
+    state_outputs: bool = False,
+    projection_size: PositiveInt | None = None,
+    lstm_state_clip_min: float | None = None,
+    lstm_state_clip_max: float | None = None,
+    lstm_state_clip_nan: bool = False,
+    use_sequence_length: bool = False,
+    key: Any,
+    train: bool,
+) -> Any:
+    """Run a recurrent network of several layers over time.
+
+    data (T, N, I); state (layers * directions, N, H), forward before backward in each layer; for ``mode="lstm"``
+    state_cell of the same shape -> output (T, N, directions * H) and, with ``state_outputs=True``, the final state and,
+    for the LSTM, the final cell state. With ``a = W_i2h x + b_i2h`` and ``r = W_h2h h + b_h2h`` in blocks of H rows:
+
+    - ``rnn_relu``, ``rnn_tanh``: ``h' = act(a + r)``;
+    - ``lstm``, blocks i, f, g, o of a + r: ``c' = sigmoid(f) c + sigmoid(i) tanh(g)``, ``h' = sigmoid(o) tanh(c')``;
+    - ``gru``, blocks r, z, n: ``n = tanh(a_n + sigmoid(a_r + r_r) r_n)``, ``z = sigmoid(a_z + r_z)``,
+      ``h' = (1 - z) n + z h``.
+
+    ``parameters`` is one vector: for each layer, forward then backward, W_i2h, W_h2h and, with a projection, W_h2r,
+    row by row; after all weights, in the same order, b_i2h and b_h2h. Layers above the first read both directions.
+
+    ``p`` drops elements between layers in training. ``projection_size`` P (LSTM only) makes the output and the state
+    ``W_h2r h'`` (P wide; the cell state keeps H). ``use_sequence_length`` reads lengths (N,): the output is zero beyond
+    them, the final state is that of the last valid step, and the backward direction starts there.
+    ``lstm_state_clip_min`` and ``lstm_state_clip_max``, given together, bound c'; a nan becomes the minimum unless
+    ``lstm_state_clip_nan=True``.
+
+    Deviations: lengths and bounds are honoured, as in MXNet's cuDNN build; its CPU build accepts and ignores them. So
+    is half precision, computed in float32 but for the matrix products, and the gradient of a projection, which the CPU
+    build refuses. A projection outside of the LSTM is an error here.
+    """
+    form = _Form(mode, state_size, num_layers, bidirectional, projection_size)
+    _check(form, data.shape)
+    cell = _cell(mode, lstm_state_clip_min, lstm_state_clip_max, lstm_state_clip_nan)
+    directions = 1 + bidirectional
+    valid = None
+    if sequence_length is not None:
+        valid = jnp.arange(data.shape[0], dtype=jnp.int32)[:, None] < sequence_length.astype(jnp.int32)
+    parts = form.unpack(parameters, data.shape[2])
+    x, finals = data, []
+    for layer in range(num_layers):
+        if layer and train and p > 0.0:
+            x = _dropout(x, p, jax.random.fold_in(key, layer))
+        outputs = []
+        for backward in range(directions):
+            index = layer * directions + backward
+            i2h, h2h, h2r, b_i2h, b_h2h = parts[index]
+            start = (state[index],)
+            if mode == "lstm":
+                start = (*start, state_cell[index].astype(_accumulator(data.dtype)))
+            xs = _input_share(mode, x, i2h, b_i2h, b_h2h)
+            final, ys = _recur(cell, bool(backward), h2h, h2r, xs, valid, start)
+            finals.append(final)
+            outputs.append(ys if valid is None else jnp.where(valid[..., None], ys, 0.0))
+        x = outputs[0] if directions == 1 else jnp.concatenate(outputs, axis=-1)
+    if not state_outputs:
+        return x
+    return (x, *(jnp.stack(members).astype(data.dtype) for members in zip(*finals, strict=True)))
+
+
+def _check(form: _Form, data: Any) -> None:
+    if form.projection_size is not None and form.mode != "lstm":
+        raise ValueError(f"projection_size is {form.projection_size}: only mode='lstm' has one, this is {form.mode!r}")
+    if data is not None and len(data) != 3:
+        raise ValueError(f"the data has {len(data)} dimensions, expected 3: (time, batch, features)")
+
+
+def _cell(mode: str, low: float | None, high: float | None, clip_nan: bool) -> Cell:
+    if mode == "lstm":
+        return partial(_lstm, clip=None if low is None or high is None else (low, high), clip_nan=clip_nan)
+    return {"rnn_relu": _rnn_relu, "rnn_tanh": _rnn_tanh, "gru": _gru}[mode]
+
+
+def _input_share(mode: str, x: Any, weight: Any, b_i2h: Any, b_h2h: Any) -> tuple[Any, ...]:
+    """Return what the inputs of all steps contribute: one matrix product, outside of the loop."""
+    share = _dot(x, weight)
+    if mode != "gru":
+        return (share + (b_i2h + b_h2h),)
+    size = b_h2h.shape[0] // 3
+    inner = b_h2h[2 * size :]
+    outer = b_i2h + jnp.concatenate([b_h2h[: 2 * size], jnp.zeros_like(inner)])
+    return share + outer, jnp.broadcast_to(inner, (*share.shape[:2], size))
+
+
+def _dropout(x: Any, p: float, key: Any) -> Any:
+    if p >= 1.0:
+        return jnp.zeros_like(x)
+    kept = jax.random.uniform(key, x.shape, jnp.float32) >= p
+    return jnp.where(kept, x / (1.0 - p), 0.0)
+
+
+@rnn.shape
+def _(a: Any, s: Known) -> dict[str, Any]:
+    form = _form(a)
+    _check(form, s.data)
+    directions = 1 + a.bidirectional
+    stacked = a.num_layers * directions
+    data = _merge((None, None, None), s.data)
+    out = _merge((None, None, directions * form.out()), s.out[0])
+    state = _merge((stacked, None, form.out()), s.state, *s.out[1:2])
+    cell = _merge((stacked, None, a.state_size), s.get("state_cell"), *s.out[2:])
+    (batch,) = _merge((None,), data[1:2], out[1:2], state[1:2], cell[1:2], s.get("sequence_length"))
+    (steps,) = _merge((None,), data[:1], out[:1])
+    width = data[2]
+    if width is None and known(s.parameters) and len(s.parameters) == 1:
+        width = form.width(s.parameters[0])
+    state, cell = replace(state, 1, batch), replace(cell, 1, batch)
+    found: dict[str, Any] = {
+        "data": (steps, batch, width),
+        "parameters": (None if width is None else form.size(width),),
+        "state": state,
+        "state_cell": cell,
+        "sequence_length": (batch,),
+        "out": [(steps, batch, out[2]), state, cell][: len(s.out)],
+    }
+    return {name: shape for name, shape in found.items() if name in s or name == "out"}
+
+
+def _merge(first: tuple[int | None, ...], *rest: PartialShape) -> tuple[int | None, ...]:
+    """Return what partial shapes know together; the first one gives the number of dimensions."""
+    for shape in rest:
+        first = unify(first, shape) or first
+    return first
+
+
+@rnn.dtype
+def _(a: Any, s: Known) -> dict[str, Any]:
+    names = [name for name in s if name != "sequence_length"]
+    dtype = next((each for each in (*(s[name] for name in names), *s.out) if each is not None), None)
+    if dtype is None:
+        return {}
+    found: dict[str, Any] = {**dict.fromkeys(names, dtype), "out": [dtype] * len(s.out)}
+    if "sequence_length" in s and s.sequence_length is None:
+        found["sequence_length"] = dtype  # as MXNet does; any other dtype is as good
+    return found
+
+
+# Concatenation of parameters -----------------------------------------------------------------------------------------
+
+
+@op("_rnn_param_concat", cast="any", rows=lambda a: a.dim > 0)
+def rnn_param_concat(*data: Any, num_args: PositiveInt, dim: int = 1) -> Any:
+    """Concatenate arrays along ``dim``: what Gluon's recurrent layers join their flattened parameters with.
+
+    It differs from ``Concat`` in inference only: where the length of the result is known, one unknown input gets what
+    is left of it and two unknown inputs (the first layer's weights of both directions) get half each, as in MXNet.
+    """
+    return jnp.concatenate(data, axis=normalize_axis(dim, data[0].ndim))
+
+
+@rnn_param_concat.shape
+def _(a: Any, s: Known) -> dict[str, Any]:
+    out = s.out[0]
+    ndim = next((len(shape) for shape in (out, *s.args) if shape is not None), None)
+    if ndim is None:
+        return {}
+    axis = normalize_axis(a.dim, ndim)
+    others: PartialShape = (None,) * ndim
+    for shape in (out, *s.args):
+        others = unify(others, None if shape is None else replace(shape, axis, None))
+    lengths = [None if shape is None else shape[axis] for shape in s.args]
+    total = None if out is None else out[axis]
+    unknown = lengths.count(None)
+    taken = sum(length for length in lengths if length is not None)
+    if not unknown:
+        total = taken
+    elif total is not None and unknown <= 2:
+        share, rest = divmod(total - taken, unknown)
+        if share < 0 or rest:
+            raise ValueError(f"{total} along axis {axis} leaves {total - taken} for {unknown} inputs of unknown length")
+        lengths = [share if length is None else length for length in lengths]
+    shapes = [replace(others or (), axis, length) for length in (*lengths, total)]
+    return {"args": shapes[:-1], "out": shapes[-1]}

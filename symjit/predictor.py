@@ -1,0 +1,312 @@
+"""Predictor: a checkpoint as a compiled function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from symjit import config, random
+from symjit.base import MXNetError
+from symjit.context import Context, current_context
+from symjit.executor import Program
+from symjit.ir.graph import Graph
+from symjit.ir.infer import infer
+from symjit.ir.passes.inference import cut, state_variables
+from symjit.ir.rows import rows_independent
+from symjit.ir.serialize import Loaded, loads
+from symjit.ndarray import NDArray
+from symjit.ndarray.serialize import NamedArrays, read_arrays, split_names
+from symjit.ops import registry
+
+__all__ = ["Parameters", "Predictor", "checkpoint_files", "match_parameters", "parameter_names", "read_graph"]
+
+Array = np.ndarray | jax.Array | NDArray
+
+
+def checkpoint_files(prefix: str | os.PathLike[str], epoch: int) -> tuple[str, str]:
+    """Return the names of a checkpoint's two files."""
+    prefix = os.fspath(prefix)
+    return f"{prefix}-symbol.json", f"{prefix}-{epoch:04d}.params"
+
+
+def read_graph(path: str | os.PathLike[str]) -> Loaded:
+    """Read a Symbol JSON file."""
+    with open(path, "rb") as file:
+        return loads(file.read(), os.fspath(path))
+
+
+class Parameters:
+    """The arrays of a ``.params`` file, matched to the variables of a graph.
+
+    Attributes:
+        values: array by variable name.
+        left_over: names in the file that no variable has.
+        missing: variables that only operators' parameters and states could be, and that the file does not hold.
+    """
+
+    def __init__(self, values: dict[str, np.ndarray], left_over: list[str], missing: list[str]) -> None:
+        self.values, self.left_over, self.missing = values, left_over, missing
+
+
+def match_parameters(graph: Graph, found: NamedArrays) -> Parameters:
+    """Match the arrays of a file to a graph's variables.
+
+    ``arg:`` and ``aux:`` names of Module and bare names of Gluon match by name. Structured names of Gluon
+    (``features.0.weight``) match in order, parameter kind by parameter kind, if the counts and shapes agree.
+
+    Raises:
+        MXNetError: the file is a list without names.
+    """
+    if not found.names and found.arrays:
+        raise MXNetError(f"{found.source}: the arrays have no names, so they can not be matched to a network")
+    names = split_names(found.names)
+    arrays = {}
+    for group in (names.args, names.aux, names.bare):
+        for name, position in group.items():
+            item = found.arrays[position]
+            if item is not None:
+                arrays[name] = item if isinstance(item, np.ndarray) else item.todense()
+    variables = {node.name for node in graph.variables}
+    values = {name: value for name, value in arrays.items() if name in variables}
+    left_over = [name for name in arrays if name not in variables]
+    missing = [name for name in parameter_names(graph) if name not in values]
+    if missing and left_over and not values:
+        matched = _match_structured(missing, {name: arrays[name] for name in left_over})
+        if matched is not None:
+            values, left_over, missing = matched, [], []
+    return Parameters(values, left_over, missing)
+
+
+def parameter_names(graph: Graph) -> list[str]:
+    """Return the variables that are used as parameters or auxiliary states, and as nothing else."""
+    used: dict[int, bool] = {}
+    for node in graph.nodes:
+        # Unsupported operators are left out rather than refused: `symjit inspect` looks at such graphs too.
+        operator = registry.lookup(node.op) if node.op is not None else None
+        if operator is None:
+            continue
+        for name, entry in zip(operator.input_names(node.params), node.inputs, strict=True):
+            if entry.node.op is None:
+                is_parameter = name in operator.params or name in operator.aux
+                used[id(entry.node)] = used.get(id(entry.node), True) and is_parameter
+    return [node.name for node in graph.variables if used.get(id(node), False)]
+
+
+def _match_structured(wanted: Sequence[str], given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    def kinds(names: Sequence[str], separator: str) -> dict[str, list[str]]:
+        grouped: dict[str, list[str]] = {}
+        for name in names:
+            kind = name.rpartition(separator)[2]
+            kind = {"mean": "running_mean", "var": "running_var"}.get(kind, kind)
+            grouped.setdefault(kind, []).append(name)
+        return grouped
+
+    ours, theirs = kinds(list(wanted), "_"), kinds(list(given), ".")
+    if {k: len(v) for k, v in ours.items()} != {k: len(v) for k, v in theirs.items()}:
+        return None
+    return {mine: given[other] for kind in ours for mine, other in zip(ours[kind], theirs[kind], strict=True)}
+
+
+class Predictor:
+    """A network with its parameters, compiled for inference.
+
+    A training graph is cut down first: loss heads become their predictions and labels are not asked for. Batches are
+    padded up to 1, 2, 4, 8, ... rows, so that a new batch size does not cost a compilation, unless ``exact`` is set or
+    some operator mixes the rows of a batch.
+
+    Attributes:
+        inputs: names of the inputs, in the order of positional arguments; states come last and default to zeros.
+        outputs: names of the outputs.
+        labels: names of the labels that were cut off.
+        heads: for each output, its number in the original graph.
+        context: the device.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        params: Mapping[str, Array],
+        context: Context | None = None,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """Compile `graph` lazily, with `params` by variable name (auxiliary states included).
+
+        Raises:
+            MXNetError: operators are not supported, or parameters are missing.
+        """
+        self.context = context or current_context()
+        found = cut(graph, params.keys())
+        self._graph, self.labels, self.heads = found.graph, list(found.labels), found.heads
+        self._program = Program(self._graph)
+        missing = [name for name in parameter_names(self._graph) if name not in params]
+        if missing:
+            shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+            raise MXNetError(f"{len(missing)} parameters are missing: {shown}")
+        device = self.context.device
+        with jax.enable_x64(True):
+            self._values = {
+                node.name: jax.device_put(_private(params[node.name]), device)
+                for node in self._graph.variables
+                if node.name in params
+            }
+        states = {node.name for node in state_variables(self._graph)}
+        open_names = [node.name for node in self._graph.variables if node.name not in self._values]
+        self._states = [name for name in open_names if name in states]
+        self._data = [name for name in open_names if name not in states]
+        self.inputs = self._data + self._states
+        self.outputs = self._graph.output_names
+        self.exact = exact
+        self._padding: dict[Any, bool] = {}
+        self._plans: dict[Any, Any] = {}
+
+    @classmethod
+    def load(
+        cls,
+        prefix: str | os.PathLike[str],
+        epoch: int = 0,
+        context: Context | None = None,
+        *,
+        exact: bool = False,
+    ) -> Predictor:
+        """Load ``prefix-symbol.json`` and ``prefix-EPOCH.params``.
+
+        Compiled programs are kept on disk between processes, see `symjit.config.enable_compilation_cache`.
+
+        Args:
+            prefix: path of the checkpoint without its endings.
+            epoch: the epoch that was saved.
+            context: the device; the current context if None.
+            exact: compile every batch size as it is.
+
+        Raises:
+            MXNetError: a file is damaged, operators are not supported, or parameters are missing.
+            OSError: a file can not be read.
+        """
+        symbol_file, params_file = checkpoint_files(prefix, epoch)
+        config.enable_compilation_cache()
+        graph = read_graph(symbol_file).graph
+        graph.require_supported()
+        matched = match_parameters(graph, read_arrays(params_file))
+        try:
+            return cls(graph, matched.values, context, exact=exact)
+        except MXNetError as error:
+            if matched.left_over and "missing" in str(error):
+                shown = ", ".join(matched.left_over[:8])
+                raise MXNetError(f"{params_file}: {error}. Names in the file that match no input: {shown}") from None
+            raise
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that is compiled."""
+        return self._graph
+
+    @property
+    def traces(self) -> int:
+        """How often the network was traced, which is how many programs were compiled."""
+        return self._program.traces["predict"]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> list[np.ndarray]:
+        """Run the network.
+
+        Args:
+            *args: the inputs in the order of `inputs`, or one dict of them by name.
+            **kwargs: inputs by name.
+
+        Returns:
+            The outputs as NumPy arrays.
+
+        Raises:
+            MXNetError: inputs are missing or unknown, or shapes do not fit; the message names the operator.
+        """
+        given = self._given(args, kwargs)
+        specs = tuple((name, x.shape) for name, x in given.items())
+        plan = self._plans.get(specs)
+        if plan is None:
+            if len(self._plans) > 4096:
+                self._plans.clear()
+            plan = self._plans[specs] = self._plan(dict(specs))
+        rows, bucket, wanted = plan
+        device = self.context.device
+        with jax.enable_x64(True):
+            values = dict(self._values)
+            for name, (shape, dtype) in wanted.items():
+                value = given.get(name)
+                values[name] = _place(value, shape, dtype, bucket - rows, device)
+            program = self._program
+            args_ = [values[name] for name in program.lowered.arguments]
+            aux = [values[name] for name in program.lowered.aux_states]
+            key = random.next_key(self.context) if program.lowered.needs_key else None
+            results = program.predict(args_, aux, key)
+        return [np.array(x[:rows] if bucket != rows else x) for x in map(np.asarray, results)]
+
+    def _given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if len(args) == 1 and isinstance(args[0], Mapping):
+            given = {**args[0], **kwargs}
+        else:
+            if len(args) > len(self.inputs):
+                raise MXNetError(f"{len(args)} inputs given, this network has {len(self.inputs)}: {self.inputs}")
+            given = {**dict(zip(self.inputs, args, strict=False)), **kwargs}
+        unknown = [name for name in given if name not in self.inputs]
+        # Old programs hand over the label too; it is known to be one, so it may be passed and is not looked at.
+        given = {name: value for name, value in given.items() if name not in self.labels or name in self.inputs}
+        unknown = [name for name in unknown if name not in self.labels]
+        missing = [name for name in self._data if name not in given]
+        if unknown or missing:
+            raise MXNetError(
+                f"inputs {'unknown: ' + str(unknown) if unknown else 'missing: ' + str(missing)};"
+                f" this network has the inputs {self.inputs}"
+            )
+        return {name: x.asjax() if isinstance(x, NDArray) else _as_array(x) for name, x in given.items()}
+
+    def _plan(self, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int, dict[str, tuple[Any, Any]]]:
+        """Return ``(rows, bucket, shape and dtype of every input)`` for inputs of these shapes."""
+        fixed = {name: x.shape for name, x in self._values.items()}
+        dtypes = {name: x.dtype for name, x in self._values.items()}
+        rows = bucket = 0
+        sizes = {shape[0] if shape else 0 for shape in shapes.values()}
+        if len(sizes) == 1 and not self.exact:
+            rows = bucket = sizes.pop()
+            tails = tuple(sorted((name, shape[1:]) for name, shape in shapes.items()))
+            if tails not in self._padding:
+                self._padding[tails] = rows > 0 and rows_independent(self._graph, shapes, fixed)
+            if self._padding[tails]:
+                bucket = 1 << (rows - 1).bit_length()
+        padded = {name: (bucket, *shape[1:]) if bucket else shape for name, shape in shapes.items()}
+        found = infer(self._graph, {**fixed, **padded}, dtypes, train=False)
+        missing = found.missing()
+        if missing:
+            raise MXNetError(f"the shapes of {missing} do not follow from the inputs {shapes}")
+        wanted = {
+            node.name: (found.shapes[id(node), 0], found.dtypes[id(node), 0])
+            for node in self._graph.variables
+            if node.name in self.inputs
+        }
+        return rows, bucket, wanted
+
+
+def _private(value: Any) -> Any:
+    # Parameters outlive the call, and NumPy ones may be a file's pages.
+    return _as_array(value) if isinstance(value, (NDArray, jax.Array)) else np.array(value, copy=True)
+
+
+def _as_array(value: Any) -> Any:
+    if isinstance(value, NDArray):
+        return value.asjax()
+    return value if isinstance(value, (np.ndarray, jax.Array)) else np.asarray(value)
+
+
+def _place(value: Any, shape: tuple[int, ...], dtype: Any, padding: int, device: Any) -> Any:
+    """Return an input on the device, converted and padded with zero rows; None is a state of zeros."""
+    if value is None:
+        value = np.zeros(shape, dtype)
+    elif padding or value.dtype != dtype:
+        value = np.asarray(value).astype(dtype, copy=False)
+        if padding:
+            value = np.concatenate([value, np.zeros((padding, *shape[1:]), dtype)])
+    # On CPU the device may use the caller's buffer itself; the call waits for its results, so that is safe.
+    return jax.device_put(value, device)

@@ -1,0 +1,116 @@
+"""Every row of the operator table as a graph: inference both ways, and the same numbers eagerly and compiled."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+import symjit as mx
+from symjit.ir.graph import Entry, Graph, Node
+from symjit.ir.infer import infer
+from symjit.ir.lower import lower
+from symjit.ndarray.invoke import invoke
+from symjit.ops import registry
+from tests.compare import close
+from tests.ops.case import Case
+
+
+def single(case: Case) -> tuple[Graph, Node]:
+    """Return the graph that is one operator on variables called after its inputs."""
+    operator = registry.get(case.op)
+    attrs = {name: str(value) for name, value in case.attrs.items()}
+    names = operator.input_names(operator.parse_attrs(attrs))
+    node = Node(operator.name, "node", attrs, tuple(Entry(Node(None, name)) for name in names))
+    return Graph([Entry(node, i) for i in range(node.num_visible)]), node
+
+
+def test_inference_forward(family: str, case: Case) -> None:
+    """Shapes and dtypes inferred from the inputs are those of the results."""
+    arrays = case.arrays()
+    graph, node = single(case)
+    names = [entry.node.name for entry in node.inputs]
+    found = infer(
+        graph,
+        {n: a.shape for n, a in zip(names, arrays, strict=True)},
+        {n: a.dtype for n, a in zip(names, arrays, strict=True)},
+        train=case.train,
+    )
+    with jax.enable_x64(True):
+        args = dict(zip(names, arrays, strict=True))
+        lowered = lower(graph)
+        key = jax.random.key(0) if lowered.needs_key else None
+        results = jax.eval_shape(
+            lambda a, x, k: lowered(a, x, k, case.train)[0],
+            [args[n] for n in lowered.arguments],
+            [args[n] for n in lowered.aux_states],
+            key,
+        )
+    for head, result in zip(graph.heads, results, strict=True):
+        assert found.shape(head) == result.shape
+        assert found.dtype(head) == result.dtype
+
+
+def test_inference_hides_each_shape(family: str, case: Case) -> None:
+    """With one input's shape hidden, what is deduced is right or unknown; parameters are always deduced."""
+    arrays = case.arrays()
+    if any(0 in a.shape or a.ndim == 0 for a in arrays):
+        pytest.skip("0 is MXNet's unknown dimension")
+    graph, node = single(case)
+    operator = node.operator
+    shapes = {e.node.name: a.shape for e, a in zip(node.inputs, arrays, strict=True)}
+    dtypes = {e.node.name: a.dtype for e, a in zip(node.inputs, arrays, strict=True)}
+    complete = infer(graph, shapes, dtypes, train=case.train)
+    for entry in node.inputs:
+        name = entry.node.name
+        partial = {other: shape for other, shape in shapes.items() if other != name}
+        found = infer(graph, partial, dtypes, train=case.train)
+        deduced = found.shape(entry)
+        if name in operator.params or name in operator.aux or operator.role.get(name) == "label":
+            assert deduced is not None and None not in deduced, f"{name} is not deduced: {deduced}"
+        if deduced is not None:
+            assert len(deduced) == len(shapes[name])
+            for got, want in zip(deduced, shapes[name], strict=True):
+                # A label may come in several shapes; one that fits is as good as another.
+                assert got in (None, want) or operator.role.get(name) == "label", f"{name}: {deduced} for {shapes[name]}"
+        for head in graph.heads:
+            shape, want = found.shape(head), complete.shape(head)
+            assert shape is None or all(a in (None, b) for a, b in zip(shape, want, strict=True))
+
+
+def test_eager_equals_compiled(family: str, case: Case) -> None:
+    """``mx.nd`` and the Executor's program give the same numbers."""
+    arrays = case.arrays()
+    graph, node = single(case)
+    operator = node.operator
+    if operator.needs_key:
+        pytest.skip("draws random numbers")
+    inputs = [mx.nd.from_numpy(a) for a in arrays]
+    eager = invoke(operator, inputs, case.attrs, train=case.train)
+    eager = eager if isinstance(eager, list) else [eager]
+    with jax.enable_x64(True):
+        named = {e.node.name: a for e, a in zip(node.inputs, arrays, strict=True)}
+        lowered = lower(graph)
+        results, _ = jax.jit(lambda a, x: lowered(a, x, None, case.train))(
+            [named[n] for n in lowered.arguments], [named[n] for n in lowered.aux_states]
+        )
+    tolerance = 1e-6 if all(a.dtype.itemsize >= 4 or a.dtype.kind != "f" for a in arrays) else 2e-3
+    for i, (got, want) in enumerate(zip(eager, results, strict=True)):
+        close(got.asnumpy(), np.asarray(want), tolerance, f"output {i}")
+
+
+@pytest.mark.parametrize("name", sorted(registry.names()))
+def test_every_name_has_a_function(name: str) -> None:
+    """Every name and alias is a function of ``mx.nd`` and of ``mx.sym`` with a signature and a docstring."""
+    from inspect import signature
+
+    from symjit.ops.signature import public_name
+
+    namespace, short = public_name(name)
+    for module in (mx.nd, mx.sym):
+        function = getattr(getattr(module, namespace) if namespace else module, short)
+        assert function.__doc__ and len(function.__doc__) > 20
+        names = set(signature(function).parameters)
+        operator = registry.get(name)
+        assert {attr.name for attr in operator.signature_attrs()} <= names
+        assert set(operator.inputs) <= names

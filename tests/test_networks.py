@@ -1,0 +1,63 @@
+"""Whole networks written by MXNet 1.9.1: outputs, gradients of all parameters, new auxiliary states."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import symjit as mx
+from tests.compare import relative_error
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "golden" / "networks"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+TOLERANCE = 1e-5
+
+
+def bind(name: str):
+    """Return ``(executor, golden arrays, names of the arguments with a gradient)``."""
+    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
+        golden = {key: file[key] for key in file.files}
+    symbol = mx.sym.load(str(FOLDER / f"{name}.json"))
+    args = {n: mx.nd.from_numpy(golden[f"arg:{n}"]) for n in symbol.list_arguments()}
+    aux = {n: mx.nd.from_numpy(golden[f"aux:{n}"]) for n in symbol.list_auxiliary_states()}
+    wanted = [n for n in args if f"grad:{n}" in golden]
+    grads = {n: mx.nd.zeros(args[n].shape, dtype=args[n].dtype) for n in wanted}
+    requests = {n: "write" if n in wanted else "null" for n in args}
+    return symbol.bind(mx.cpu(), args, grads, requests, aux), golden, wanted
+
+
+def worst(errors: dict[str, float]) -> None:
+    """Assert that all errors are within the tolerance, naming the largest."""
+    name = max(errors, key=lambda key: errors[key])
+    assert errors[name] <= TOLERANCE, f"{name}: relative error {errors[name]:.3g}"
+
+
+def test_all_kinds_are_there() -> None:
+    assert len(NAMES) >= 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_network(name: str) -> None:
+    executor, golden, wanted = bind(name)
+    errors = {}
+    for i, value in enumerate(executor.forward(is_train=False)):
+        errors[f"out_predict:{i}"] = relative_error(value.asnumpy(), golden[f"out_predict:{i}"])
+    for n, state in executor.aux_dict.items():
+        np.testing.assert_array_equal(state.asnumpy(), golden[f"aux:{n}"])
+    for i, value in enumerate(executor.forward(is_train=True)):
+        errors[f"out_train:{i}"] = relative_error(value.asnumpy(), golden[f"out_train:{i}"])
+    heads = [mx.nd.from_numpy(golden[f"head:{i}"]) for i in range(len(executor.outputs))]
+    executor.backward(heads)
+    for n in wanted:
+        errors[f"grad:{n}"] = relative_error(executor.grad_dict[n].asnumpy(), golden[f"grad:{n}"])
+    for n, state in executor.aux_dict.items():
+        errors[f"new_aux:{n}"] = relative_error(state.asnumpy(), golden[f"new_aux:{n}"])
+    worst(errors)
+    traces = executor.program.traces
+    assert dict(traces) == {"predict": 1, "forward": 1, "backward": 1}
+    executor.forward(is_train=False)
+    executor.forward(is_train=True)
+    executor.backward(heads)
+    assert dict(traces) == {"predict": 1, "forward": 1, "backward": 1}
