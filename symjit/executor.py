@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from symjit import random
@@ -64,6 +65,9 @@ class Program:
 
     def __init__(self, graph: Graph) -> None:
         self.lowered: Lowered = lower(graph)
+        entries = [(id(entry.node), entry.index) for entry in graph.heads]
+        # Of an output that stands among the heads twice, MXNet takes the last head gradient alone.
+        self._overruled = [entry in entries[i + 1 :] for i, entry in enumerate(entries)]
         self.traces: Counter[str] = Counter()
         self._residuals: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._backwards: dict[tuple[Any, ...], Callable[..., Any]] = {}
@@ -117,6 +121,7 @@ class Program:
 
         def run(residuals: _Residuals, referenced: Any, heads: Any, sums: Any) -> Any:
             self.traces["backward"] += 1
+            heads = [jnp.zeros_like(h) if skip else h for h, skip in zip(heads, self._overruled, strict=True)]
             grads = list(_pull_back(residuals, referenced, heads))
             for position, old in zip(adding, sums, strict=True):
                 grads[position] = grads[position] + old
@@ -312,7 +317,8 @@ class Executor:
 
         Args:
             out_grads: gradient of each output, an NDArray, a list or a dict by output name; may be left out where
-                every output is a loss, whose gradient does not depend on it.
+                every output is a loss, whose gradient does not depend on it. For an output that stands among the
+                heads more than once the last gradient alone counts, as in MXNet.
             is_train: accepted for compatibility.
 
         Raises:

@@ -242,6 +242,23 @@ def test_missing_inputs_become_variables_before_090() -> None:
     assert [each.name for each in read({**raw, "attrs": {"mxnet_version": ["int", 900]}}).graph.nodes] == ["data", "fc"]
 
 
+@pytest.mark.parametrize("version", [None, 900, 903, 904])
+def test_initial_values_before_094(version: int | None) -> None:
+    inputs = [variable("data"), variable("g"), variable("b"), variable("m", attr={"__init__": "mine"}), variable("v")]
+    loaded = read(document([*inputs, node("BatchNorm", "bn", 0, 1, 2, 3, 4)], version))
+    applies = version != 904
+    assert loaded.rules == (("set_initial_values",) if applies else ())
+    given = {name: attrs for name, attrs in attrs_of(loaded).items() if attrs}
+    assert given == {"m": {"__init__": "mine"}, **({"v": {"__init__": '["one", {}]'}} if applies else {})}
+
+
+@pytest.mark.parametrize(("version", "axis"), [(None, None), (904, None), (905, "-1"), (10901, "-1")])
+def test_argmax_over_all_before_095(version: int | None, axis: str | None) -> None:
+    loaded = read(document([variable("x"), node("argmax", "a", 0, attr={"axis": "-1"})], version))
+    assert loaded.graph.heads[0].node.attrs.get("axis") == axis
+    assert loaded.rules == (("flatten_argmax",) if axis is None else ())
+
+
 def test_a_rule_does_not_name_a_billion_inputs() -> None:
     with pytest.raises(MXNetError, match=r"node 'sum': _rnn_param_concat: num_args=1000000000: at most 65536 inputs"):
         read(document([variable("x"), node("_rnn_param_concat", "sum", 0, attrs={"num_args": "1000000000"})], None))
@@ -329,6 +346,23 @@ def test_text_is_kept_byte_for_byte() -> None:
     assert "\\u" not in written and "\x07" in written
     assert dumps(loads(written.encode()).graph) == written
     assert loads("\ufeff" + written).graph.nodes[0].name == strange
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs", "count"),
+    [
+        ("Dropout", {}, 2),
+        ("BatchNorm", {}, 3),
+        ("LeakyReLU", {"act_type": "rrelu"}, 2),
+        ("Pooling", {"kernel": "(2, 2)"}, 2),
+        ("Pooling", {"kernel": "(2, 2)", "pool_type": "avg"}, 1),
+        ("Pooling", {"kernel": "(2, 2)", "layout": "NHWC"}, 1),
+        ("Pooling", {"global_pool": "True"}, 1),
+    ],
+)
+def test_hidden_outputs_are_counted(op: str, attrs: dict[str, str], count: int) -> None:
+    written = json.loads(dumps(read(document([variable("x"), node(op, "n", 0, attrs=attrs)])).graph))
+    assert written["node_row_ptr"] == [0, 1, 1 + count]
 
 
 @pytest.mark.parametrize("count", [1, 10, 11])

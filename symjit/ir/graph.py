@@ -72,8 +72,11 @@ class Node:
         Raises:
             MXNetError: an attribute is unknown, missing or out of range; the message names the node.
         """
+        operator = self.operator
+        # MXNet has no parser for an operator without attributes, so files may hold anything there.
+        attrs = self.attrs if operator.attrs or operator.ignored else {}
         try:
-            return self.operator.parse_attrs(self.attrs)
+            return operator.parse_attrs(attrs)
         except MXNetError as error:
             raise MXNetError(f"node {self.name!r}: {error}") from None
 

@@ -35,11 +35,11 @@ def call_node(
 
 
 def is_open(node: Node) -> bool:
-    """Return whether a node makes a constant and leaves dimensions of it, written as 0, to inference."""
-    if node.op is None or node.inputs:
+    """Return whether a node makes a constant and leaves its shape, or dimensions written as 0, to inference."""
+    if node.op is None or node.inputs or node.operator.needs_key:
         return False
     shape = getattr(node.params, "shape", None)
-    return bool(shape) and 0 in shape
+    return shape is not None and (not shape or 0 in shape)
 
 
 class Lowered:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,16 @@ _LARGEST_INDEX = 2**32 - 1
 _POINTERS = frozenset(
     f"{prefix}{name}" for name in ("_Native", "_NDArray", "_CustomFunction") for prefix in ("", "_backward_")
 ) | {"_backward_CustomFunction"}
+
+# Work spaces of MXNet's kernels, which node_row_ptr counts as outputs; nothing can refer to them, so the registry has
+# none of them.
+_WORK_SPACES: dict[str, Callable[[Any], int]] = {
+    "Dropout": lambda a: 1,
+    "InstanceNorm": lambda a: 2,
+    "L2Normalization": lambda a: 1,
+    "LRN": lambda a: 1,
+    "Pooling": lambda a: int(a.pool_type == "max" and bool(a.kernel) and not (a.layout or "").endswith("C")),
+}
 
 _FOREIGN = (
     (b"<", "is HTML or XML, perhaps the error page of a failed download"),
@@ -362,7 +372,7 @@ def _entries_text(entries: Iterable[Entry], numbers: dict[int, int], level: int)
 
 
 def _num_outputs(node: Node, used: int) -> int:
-    """Return a node's number of outputs; of an unknown operator what its attributes or its `used` outputs tell."""
+    """Return how many outputs MXNet counts; of an unknown operator what its attributes or its `used` outputs tell."""
     if node.op is None:
         return 1
     operator = registry.lookup(node.op)
@@ -370,7 +380,9 @@ def _num_outputs(node: Node, used: int) -> int:
         declared = node.attrs.get("num_outputs", "")
         return max(used, int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 10 else 1)
     try:
-        return operator.num_outputs(attributes(operator, node.attrs))
+        params = attributes(operator, node.attrs)
+        spaces = _WORK_SPACES.get(operator.name)
+        return operator.num_outputs(params) + (0 if spaces is None else spaces(params))
     except MXNetError as error:
         raise MXNetError(f"node {node.name!r}: {error}") from None
 

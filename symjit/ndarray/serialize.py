@@ -50,6 +50,7 @@ __all__ = [
     "read_arrays",
     "split_names",
     "write_arrays",
+    "write_file",
 ]
 
 _LIST_MAGIC = struct.pack("<Q", 0x112)
@@ -593,8 +594,21 @@ def write_arrays(path: str | os.PathLike[str], arrays: Sequence[Item], names: Se
             missing or repeated, or the file cannot be written; whatever stood at ``path`` is untouched then.
     """
     _check_writable(arrays, names)
+    write_file(path, _encode_list(arrays, names))
+
+
+def write_file(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:
+    """Write a file that appears whole or not at all; see `write_arrays`.
+
+    Args:
+        path: where to write.
+        chunks: the content.
+
+    Raises:
+        MXNetError: the file cannot be written; whatever stood at ``path`` is untouched then.
+    """
     try:
-        _write_file(os.path.realpath(path), _encode_list(arrays, names))
+        _replace_file(os.path.realpath(path), chunks)
     except (OSError, ValueError) as error:
         raise MXNetError(
             f"cannot write {os.fspath(path)!r}: {_reason(error)}. Check the directory, its permissions and its space."
@@ -703,7 +717,7 @@ def _encode_shape(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f"<i{len(shape)}q", len(shape), *shape)
 
 
-def _write_file(target: str, chunks: Iterator[bytes | memoryview]) -> None:
+def _replace_file(target: str, chunks: Iterable[bytes | memoryview]) -> None:
     mode = None
     if os.path.exists(target):
         status = os.stat(target)
@@ -715,7 +729,7 @@ def _write_file(target: str, chunks: Iterator[bytes | memoryview]) -> None:
             raise PermissionError(13, "the file is write-protected")
         mode = stat.S_IMODE(status.st_mode)
     directory = os.path.dirname(target)
-    temporary = os.path.join(directory, f".{secrets.token_hex(8)}.params.tmp")
+    temporary = os.path.join(directory, f".{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as handle:
             handle.writelines(chunks)

@@ -44,7 +44,7 @@ class Function(NamedTuple):
     cast: Cast = "any"
 
 
-# The functions ---------------------------------------------------------------------------------------------------------
+# The functions -------------------------------------------------------------------------------------------------------
 
 
 def _mod(a: Any, b: Any) -> Any:
@@ -114,7 +114,7 @@ _FUNCTIONS: dict[str, Function] = {
 }
 
 
-# Two arrays ------------------------------------------------------------------------------------------------------------
+# Two arrays ----------------------------------------------------------------------------------------------------------
 
 
 def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
@@ -189,7 +189,7 @@ for _name, _of in _FUNCTIONS.items():
     broadcasting(f"broadcast_{_name}", _of, *{"add": ["broadcast_plus"], "sub": ["broadcast_minus"]}.get(_name, []))
 
 
-# An array and a scalar -------------------------------------------------------------------------------------------------
+# An array and a scalar -----------------------------------------------------------------------------------------------
 
 
 def _result_dtype(dtype: Any, is_int: bool) -> np.dtype[Any]:
@@ -241,12 +241,12 @@ def with_scalar(name: str, of: Function, *, reverse: bool = False) -> Op:
 
 
 for _name, _of in _FUNCTIONS.items():
-    with_scalar(f"_{ {'add': 'plus', 'sub': 'minus'}.get(_name, _name)}_scalar", _of)
+    with_scalar(f"_{ {'add': 'plus', 'sub': 'minus'}.get(_name, _name) }_scalar", _of)
 for _name, _key in {"rminus": "sub", "rdiv": "div", "rmod": "mod", "rpower": "power"}.items():
     with_scalar(f"_{_name}_scalar", _FUNCTIONS[_key], reverse=True)
 
 
-# Many arrays -----------------------------------------------------------------------------------------------------------
+# Many arrays ---------------------------------------------------------------------------------------------------------
 
 
 @table("add_n", "ElementWiseSum")

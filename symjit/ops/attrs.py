@@ -127,7 +127,9 @@ class Float(AttrType):
 
     def parse(self, value: Any) -> float:
         """Return the number."""
-        text = value.strip().rstrip("fF") if isinstance(value, str) and value.strip().lower() != "inf" else value
+        text = value.strip() if isinstance(value, str) else value
+        if isinstance(text, str) and text[-1:] in ("f", "F") and text[-2:-1].isdigit():
+            text = text[:-1]  # C's float suffix, 0.5f
         try:
             number = float(text)
         except (TypeError, ValueError):

@@ -74,7 +74,7 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     if s.data is None:
         return {}
     _checked_axes(a.axis, a.size)
-    out: PartialShape = s.data
+    out: tuple[int | None, ...] = s.data
     for where, dim in zip(a.axis, a.size, strict=True):
         out = replace(out, normalize_axis(where, len(out)), dim)
     return {"out": out}

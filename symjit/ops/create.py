@@ -1,13 +1,12 @@
 """Arrays made from attributes alone, or from the shape of another array.
 
-A 0 in the shape of ``_zeros``, ``_ones`` and ``_full`` (and an empty shape) is a dimension that the consumers decide, as in
-the begin states of recurrent networks; whoever runs the operator has put the inferred shape in by then.
+A 0 in the shape of ``_zeros``, ``_ones`` and ``_full`` (and an empty shape) is a dimension that its users decide, as
+in the begin states of recurrent networks; whoever runs the operator has put the inferred shape in by then.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from jax import lax
 
 from symjit.base import np_dtype
 from symjit.ops.attrs import DType, NonNegativeInt, PositiveInt, Scalar
-from symjit.ops.casting import convert, is_inexact, scalar_of
+from symjit.ops.casting import convert, scalar_of
 from symjit.ops.registry import Op, op, table
 from symjit.ops.shapes import Known, PartialShape, normalize_axis, same
 
@@ -119,8 +118,8 @@ def arange(
     """Return ``start, start + step, ...`` up to but without ``stop``, each ``repeat`` times, shape (n,).
 
     Without ``stop`` the numbers run from 0 to ``start``; with ``infer_range`` as well, from ``start`` to wherever the
-    consumer's shape ends. Start and step are converted to the dtype first: a step of 0.5 is 0 in an integer dtype and, as
-    in MXNet 1.9.1, in float16.
+    consumer's shape ends. Start and step are converted to the dtype first: a step of 0.5 is 0 in an integer dtype and,
+    as in MXNet 1.9.1, in float16.
 
     Raises:
         ValueError: the range is empty, or its length is not known.
@@ -143,10 +142,8 @@ def _(a: Any, s: Known) -> dict[str, Any]:
 
 
 @op("_linspace", ignored=("ctx",), cast="any", rows=True)
-def linspace(
-    *, start: float, stop: float, num: NonNegativeInt, endpoint: bool = True, dtype: DType = "float32"
-) -> Any:
-    """Return ``num`` evenly spaced numbers from ``start`` to ``stop``, shape (num,); the last is ``stop`` if ``endpoint``.
+def linspace(*, start: float, stop: float, num: NonNegativeInt, endpoint: bool = True, dtype: DType = "float32") -> Any:
+    """Return ``num`` evenly spaced numbers from ``start``, shape (num,); the last is ``stop`` if ``endpoint``.
 
     The attributes are those that MXNet reads (its documentation lists those of ``_arange``).
     """
@@ -171,7 +168,8 @@ def _(a: Any, s: Known) -> dict[str, Any]:
 @op("_eye", ignored=("ctx",), cast="any", rows=True)
 def eye(*, N: NonNegativeInt, M: int = 0, k: int = 0, dtype: DType = "float32") -> Any:
     """Return the (N, M) matrix with ones on the k-th diagonal, above the main one for ``k > 0``; ``M=0`` means N."""
-    return jnp.eye(N, M or N, k, np_dtype(dtype))
+    rows, columns = (lax.broadcasted_iota(jnp.int32, (N, M or N), axis) for axis in (0, 1))
+    return (columns - rows == k).astype(np_dtype(dtype))
 
 
 @eye.shape

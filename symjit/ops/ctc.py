@@ -18,7 +18,7 @@ _NEVER = -1e30
 
 
 def _rounded(x: Any) -> Any:
-    """Return labels or their lengths as integers, rounded with halves up; other operators cut fractions off."""
+    """Return labels or lengths as integers, rounded with halves up; other operators cut fractions off."""
     return jnp.floor(x + 0.5).astype(jnp.int32) if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.int32)
 
 
@@ -58,6 +58,8 @@ def ctc_loss(
     A label that does not fit into its steps (with one more step between equal neighbours) has loss 0, as in MXNet, and
     gradient 0, where MXNet leaves the gradient unset. MXNet's CPU build takes float32 data only; this takes any float.
     """
+    if not jnp.issubdtype(data.dtype, jnp.floating):
+        raise ValueError(f"expected data of a floating dtype, got {data.dtype}; cast it with Cast(dtype='float32')")
     steps, batch, classes = data.shape
     if label.ndim != 2 or label.shape[0] != batch:
         raise ValueError(f"expected a label of shape ({batch}, length) for data {data.shape}, got {label.shape}")
@@ -69,7 +71,7 @@ def ctc_loss(
         sizes = jnp.sum(jnp.cumprod(target != padding, axis=1, dtype=jnp.int32), axis=1, dtype=jnp.int32)
     else:
         sizes = jnp.clip(_rounded(label_lengths), 0, label.shape[1])
-    ends = jnp.full((batch,), steps, jnp.int32) if data_lengths is None else data_lengths.astype(jnp.int32)
+    ends = jnp.full((batch,), steps, jnp.int32) if data_lengths is None else _rounded(data_lengths)
     blank = 0 if blank_label == "first" else classes - 1
     wide = data.astype(jnp.float32) if data.dtype.itemsize < 4 else data
 

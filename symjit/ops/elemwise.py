@@ -1,7 +1,7 @@
 """Elementwise functions of one array.
 
-Integers (and halves) pass through float32 where the function is not one of integers: ``sqrt`` of int32 3 is 1, as in
-MXNet, which evaluates the float32 function and converts the result.
+Integers and halves pass through float32 where the function is not one of integers: ``sqrt`` of int32 3 is 1. MXNet
+evaluates some functions of integers in float64; ``sigmoid`` of int32 27, 1 here, is 0 there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from symjit.ops.casting import convert, is_inexact, scalar_of
 from symjit.ops.registry import Cast, Op, table
 from symjit.ops.shapes import same
 
-__all__ = ["in_float"]
+__all__ = ["absolute", "in_float"]
 
 
 def in_float(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +54,11 @@ def _integral(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: fn(x) if is_inexact(x) else x
 
 
+def absolute(x: Any) -> Any:
+    """Return ``|x|``, with slope 0 at 0 (that of `jnp.abs` is 1)."""
+    return jnp.where(x == 0, jnp.zeros_like(x), jnp.abs(x)) if is_inexact(x) else jnp.abs(x)
+
+
 def _rint(x: Any) -> Any:
     below, above = jnp.floor(x), jnp.ceil(x)
     return jnp.where(x - below <= above - x, below, above)
@@ -61,6 +66,15 @@ def _rint(x: Any) -> Any:
 
 def _sign(x: Any) -> Any:
     return jnp.where(jnp.isnan(x), jnp.zeros_like(x), jnp.sign(x)) if is_inexact(x) else jnp.sign(x)
+
+
+def _gamma(x: Any) -> Any:
+    below = jnp.floor(x)
+    odd = jnp.mod(below, 2) != 0
+    y = jnp.exp(special.gammaln(x))
+    y = jnp.where((x < 0) & odd, -y, y)
+    y = jnp.where((x < 0) & (below == x), jnp.nan, y)
+    return jnp.where(x == 0, 1 / x, y)
 
 
 def _log2(x: Any) -> Any:
@@ -74,7 +88,7 @@ def _log2(x: Any) -> Any:
 
 # Exact in any dtype, or native to integers.
 for _name, _fn, _formula in [
-    ("abs", jnp.abs, "|x|"),
+    ("abs", absolute, "|x|, whose slope at 0 is 0"),
     ("negative", jnp.negative, "-x"),
     ("relu", jax.nn.relu, "max(x, 0), whose slope at 0 is 0"),
     ("sign", _sign, "sign(x), 0 for 0 and NaN"),
@@ -96,7 +110,6 @@ for _name, _fn, _formula in [
 for _name, _fn, _formula in [
     ("sigmoid", jax.nn.sigmoid, "1 / (1 + e^-x)"),
     ("tanh", jnp.tanh, "tanh(x)"),
-    ("softsign", lambda x: x / (1 + jnp.abs(x)), "x / (1 + |x|)"),
     ("erf", lax.erf, "erf(x)"),
     ("sin", jnp.sin, "sin(x)"),
     ("cos", jnp.cos, "cos(x)"),
@@ -128,10 +141,17 @@ for _name, _fn, _formula in [
     ("arccosh", jnp.arccosh, "arccosh(x)"),
     ("arctanh", jnp.arctanh, "arctanh(x)"),
     ("erfinv", lax.erf_inv, "the inverse of erf"),
-    ("gamma", special.gamma, "the gamma function of x"),
     ("gammaln", special.gammaln, "log |gamma(x)|"),
 ]:
     unary(_name, in_float(_fn), _formula, cast="float32")
+
+# That of an integer is one, whatever the rounding of the float function.
+unary(
+    "gamma",
+    lambda x: in_float(_gamma if is_inexact(x) else lambda y: jnp.round(_gamma(y)))(x),
+    "the gamma function of x",
+    cast="float32",
+)
 
 _log2_op = unary("log2", in_float(_log2), "the logarithm of x to base 2, exact for powers of 2", cast="float32")
 
@@ -139,6 +159,14 @@ _log2_op = unary("log2", in_float(_log2), "the logarithm of x to base 2, exact f
 @_log2_op.grad
 def _(a: Any, heads: Any, *, inputs: Any) -> list[Any]:
     return [heads[0] / (inputs[0] * math.log(2.0)) if is_inexact(inputs[0]) else None]
+
+
+_softsign = unary("softsign", in_float(lambda x: x / (1 + jnp.abs(x))), "x / (1 + |x|)")
+
+
+@_softsign.grad
+def _(a: Any, heads: Any, *, inputs: Any) -> list[Any]:
+    return [heads[0] * jnp.square(1 / (1 + jnp.abs(inputs[0]))) if is_inexact(inputs[0]) else None]
 
 
 @table("_copy", "identity")
@@ -170,9 +198,7 @@ def clip(data: Any, *, a_min: Scalar, a_max: Scalar) -> Any:
     if not is_inexact(data):
         # A bound outside of the dtype's range must not wrap into it.
         limits = jnp.iinfo(data.dtype)
-        low, high = (
-            jnp.clip(bound.astype(jnp.float64), float(limits.min), float(limits.max)) for bound in (low, high)
-        )
+        low, high = (jnp.clip(bound.astype(jnp.float64), float(limits.min), float(limits.max)) for bound in (low, high))
     low, high = low.astype(data.dtype), high.astype(data.dtype)
     return jnp.where(data > high, high, jnp.where(data < low, low, data))
 
@@ -209,7 +235,10 @@ def smooth_l1(data: Any, *, scalar: Scalar = 1.0) -> Any:
     def call(x: Any) -> Any:
         sharpness = scalar_of(scalar, x.dtype) ** 2
         corner = 1 / sharpness
-        return jnp.where(jnp.abs(x) > corner, jnp.abs(x) - 0.5 * corner, 0.5 * sharpness * jnp.square(x))
+        outside = jnp.abs(x) > corner
+        # The square of an infinity would turn the gradient of the other branch into NaN.
+        inside = jnp.where(outside, jnp.zeros_like(x), x)
+        return jnp.where(outside, jnp.abs(x) - 0.5 * corner, 0.5 * sharpness * jnp.square(inside))
 
     return in_float(call)(data)
 

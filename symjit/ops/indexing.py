@@ -14,7 +14,7 @@ import numpy as np
 from symjit.base import np_dtype
 from symjit.ops.attrs import DType, NonNegativeInt, PositiveInt, Scalar
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, normalize_axis, replace, unify
+from symjit.ops.shapes import Known, normalize_axis, replace, unify
 
 __all__: list[str] = []
 
@@ -141,12 +141,11 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     if data is None:
         return {}
     axis = _pick_axis(a.axis, len(data))
-    rest: PartialShape = data[:axis] + data[axis + 1 :]
+    rest: tuple[int | None, ...] = data[:axis] + data[axis + 1 :]
     flat = len(rest) or 1
     for other in (s.index, s.out[0]):
         if other is not None:
-            rest = unify(rest, other[:axis] + other[axis + 1 :] if len(other) == len(data) else other)
-    rest = rest or ()
+            rest = unify(rest, other[:axis] + other[axis + 1 :] if len(other) == len(data) else other) or ()
     kept = (*rest[:axis], 1, *rest[axis:])
     out = kept if a.keepdims or len(data) == 1 else rest
     index = kept if s.index is not None and len(s.index) == len(data) else rest or (1,) * flat
@@ -216,7 +215,7 @@ def _coordinates(indices: Any, shape: tuple[Any, ...], wrap: bool) -> tuple[Any,
         if wrap:
             # MXNet adds the size before it truncates: -0.5 is the last position, not the first.
             if not jnp.issubdtype(row.dtype, jnp.integer):
-                row = row.astype(jnp.promote_types(row.dtype, jnp.float32)) + size
+                row = (row if row.dtype.itemsize >= 4 else row.astype(jnp.float32)) + size
             found.append(_positions(row, size, "wrap"))
         else:
             integers = _integers(row)

@@ -32,7 +32,7 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     for shape in given[1:]:
         # A rank that differs is for `unify` to report.
         common = unify(common, replace(shape, axis, None) if axis < len(shape) else shape) or common
-    sizes = [None if shape is None else shape[axis] for shape in s.args]
+    sizes: list[Any] = [None if shape is None else shape[axis] for shape in s.args]
     total = None if s.out[0] is None else s.out[0][axis]
     if None not in sizes:
         total = sum(sizes)

@@ -227,9 +227,8 @@ def make_loss_output(
 ) -> Any:
     """Return the data and start the gradient here: every element's is ``grad_scale``, the head gradient is ignored.
 
-    data (any shape) -> same. ``normalization``: ``batch`` divides by the product of all dimensions but the last one (not
-    by the first one alone, and by 1 for a vector), ``valid`` by the number of elements above ``valid_thresh``, at least
-    by 1.
+    data (any shape) -> same. ``normalization``: ``batch`` divides by the product of all dimensions but the last one, so
+    by 1 for a vector; ``valid`` by the number of elements above ``valid_thresh``, at least by 1.
     """
     return data
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from symjit.ops.attrs import PositiveInt
 from symjit.ops.registry import op
@@ -50,7 +51,7 @@ def _code_groups(ndim: int, codes: Sequence[int]) -> tuple[list[int | None], Gro
     while i < len(codes):
         code = codes[i]
         needed = {0: 1, -3: 2, -4: 1}.get(code, 0)
-        if source + needed > ndim:
+        if needed and source + needed > ndim:
             raise ValueError(f"code {code} at position {i} of shape {tuple(codes)} has no dimension left in the input")
         if code == 0:
             groups.append(([source], [len(outs)]))
@@ -314,6 +315,12 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     return {"lhs": tuple(ins), "rhs": s.rhs[:start] + tuple(outs[first:end]) + s.rhs[stop:], "out": tuple(outs)}
 
 
+@reshape_like.dtype
+def _(a: Any, s: Known) -> dict[str, Any]:
+    found = s.lhs if s.lhs is not None else s.out[0]
+    return {"lhs": found, "out": [found]}
+
+
 @op("shape_array", cast="any")
 def shape_array(data: Any) -> Any:
     """Return the shape of data as an int64 vector. data (any shape) -> (ndim,)."""
@@ -402,13 +409,21 @@ def diag(data: Any, *, k: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     last axis of the n - 1 dimensional result.
     """
     if data.ndim == 1:
-        return jnp.diag(data, k)
+        side = data.shape[0] + abs(k)
+        column = jnp.pad(data, (max(-k, 0), max(k, 0)))[:, None]
+        there = jnp.arange(side, dtype=jnp.int32)
+        return jnp.where(there - there[:, None] == k, column, jnp.zeros((), data.dtype))
     one, two = normalize_axis(axis1, data.ndim), normalize_axis(axis2, data.ndim)
     if one == two:
         raise ValueError(f"axis1={axis1} and axis2={axis2} are the same axis")
-    if not -data.shape[one] < k < data.shape[two]:
-        raise ValueError(f"a matrix of shape ({data.shape[one]}, {data.shape[two]}) has no diagonal {k}")
-    return jnp.diagonal(data, k, one, two)
+    rows, columns = data.shape[one], data.shape[two]
+    if not -rows < k < columns:
+        raise ValueError(f"a matrix of shape ({rows}, {columns}) has no diagonal {k}")
+    # In row-major order the neighbours on a diagonal are columns + 1 apart.
+    front = jnp.moveaxis(data, (one, two), (0, 1))
+    flat = front.reshape(rows * columns, *front.shape[2:])
+    first, count = (k if k >= 0 else -k * columns), min(rows + min(k, 0), columns - max(k, 0))
+    return jnp.moveaxis(lax.slice_in_dim(flat, first, first + (count - 1) * (columns + 1) + 1, columns + 1), 0, -1)
 
 
 @diag.shape

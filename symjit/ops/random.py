@@ -64,7 +64,7 @@ def _normal(key: Any, shape: tuple[int, ...], dtype: Any, loc: Any, scale: Any) 
 
 def _gamma(key: Any, shape: tuple[int, ...], dtype: Any, alpha: Any, beta: Any) -> Any:
     # The rejection sampler has no half-precision path.
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = dtype if np.dtype(dtype).itemsize >= 4 else np.dtype(np.float32)
     alpha, beta = _as(wide, alpha, beta)
     return (lax.stop_gradient(random.gamma(key, alpha, shape, wide)) * beta).astype(dtype)
 
@@ -134,8 +134,8 @@ def random_poisson(*, key: Any, lam: NonNegative = 1.0, shape: Shape = None, dty
 def random_randint(*, key: Any, low: Bound, high: Bound, shape: Shape = None, dtype: MaybeDType = None) -> Any:
     """Draw integers from [low, high), all equally likely. dtype is int32 (the default) or int64."""
     integer = np_dtype(dtype or "int32")
-    bounds = (jnp.asarray(bound).astype(integer) for bound in (low, high))
-    return random.randint(key, _size(shape), *bounds, integer)
+    first, end = (jnp.asarray(bound).astype(integer) for bound in (low, high))
+    return random.randint(key, _size(shape), first, end, integer)
 
 
 def alike(name: str) -> Callable[[Callable[..., Any]], Any]:
@@ -283,7 +283,8 @@ def sample_multinomial(
     REINFORCE's. Rows that do not sum to 1 are normalised here; MXNet 1.9.1 draws nonsense from them.
     """
     lead, drawn_shape = data.shape[:-1], tuple(shape)
-    weights = lax.stop_gradient(data.astype(jnp.promote_types(data.dtype, jnp.float32))).reshape(-1, data.shape[-1])
+    wide = data if data.dtype.itemsize >= 4 else data.astype(jnp.float32)
+    weights = lax.stop_gradient(wide).reshape(-1, data.shape[-1])
     bounds = jnp.cumsum(weights, axis=-1, dtype=weights.dtype)
     count = int(np.prod(drawn_shape, dtype=np.int64))
     points = random.uniform(key, (bounds.shape[0], count), weights.dtype) * bounds[:, -1:]
@@ -317,7 +318,8 @@ def _(a: Any, s: Known) -> dict[str, Any]:
 @op("_shuffle", "shuffle", cast="any")
 def shuffle(data: Any, *, key: Any) -> Any:
     """Permute data along its first axis at random; the slices stay whole."""
-    return random.permutation(key, data)
+    order = random.permutation(key, jnp.arange(data.shape[0], dtype=jnp.int32))
+    return jnp.take(data, order, axis=0, mode="clip", unique_indices=True)
 
 
 @shuffle.shape

@@ -1,13 +1,15 @@
 """Reductions over axes.
 
 ``axis`` is None or ``()`` for all axes, an integer or a tuple; ``exclude`` reduces all others. An array without
-dimensions does not exist in MXNet: a full reduction has shape (1,). Integers stay in their dtype: sums wrap, means truncate.
+dimensions does not exist in MXNet: a full reduction has shape (1,). Integers stay in their dtype: sums wrap, means
+truncate.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -15,7 +17,7 @@ from jax import lax
 from symjit.base import np_dtype
 from symjit.ops.attrs import DType
 from symjit.ops.casting import convert, is_inexact
-from symjit.ops.elemwise import in_float
+from symjit.ops.elemwise import absolute, in_float
 from symjit.ops.registry import Op, op
 from symjit.ops.shapes import Known, PartialShape, normalize_axis
 
@@ -50,15 +52,14 @@ def _follow(axes: Sequence[int], keepdims: bool, perm: tuple[int, ...]) -> bool:
 
 
 def _rows(axis: Axes, exclude: bool) -> bool:
-    # A negative axis may be the first one: the attributes do not tell the number of dimensions.
-    if not axis or min(axis) < 0:
+    # The attributes do not tell whether a negative axis is the first one; where it is, the rows are gone from the
+    # result, and whoever asks sees that from its shape.
+    if not axis:
         return False
-    return (0 in axis) == exclude
+    return 0 in axis or min(axis) < 0 if exclude else 0 not in axis
 
 
-def reduction(
-    name: str, fn: Callable[[Any, tuple[int, ...]], Any], what: str, *aliases: str, note: str = ""
-) -> Op:
+def reduction(name: str, fn: Callable[[Any, tuple[int, ...]], Any], what: str, *aliases: str, note: str = "") -> Op:
     """Register ``y = fn(x, axes)``, where `fn` keeps the reduced axes with size 1."""
 
     def call(data: Any, *, axis: Axes = None, keepdims: bool = False, exclude: bool = False) -> Any:
@@ -98,8 +99,9 @@ def _mean(x: Any, axes: tuple[int, ...]) -> Any:
     count = x.size // max(total.size, 1)
     if x.dtype == jnp.bool_ or count == 1:
         return total
-    # In this dtype: the number of elements overflows float16 above 65,504, and the mean is then 0 or NaN.
-    return lax.div(total, jnp.full(total.shape, jnp.asarray(count).astype(x.dtype)))
+    # In this dtype: the number of elements overflows float16, and the mean is then 0 or NaN.
+    divisor = math.inf if x.dtype == jnp.float16 and count >= 65520 else count
+    return lax.div(total, jnp.full(total.shape, divisor, x.dtype))
 
 
 def _prod(x: Any, axes: tuple[int, ...]) -> Any:
@@ -111,7 +113,7 @@ def _without_nan(fn: Callable[[Any, tuple[int, ...]], Any], neutral: float) -> C
 
 
 reduction("sum", _sum, "sum", "sum_axis")
-reduction("mean", _mean, "mean", note="float16 divides in float16: above 65,504 elements the result is 0 or NaN.")
+reduction("mean", _mean, "mean", note="float16 divides in float16: from 65,520 elements on the result is 0 or NaN.")
 reduction("nansum", _without_nan(_sum, 0.0), "sum, NaN counting as 0,")
 _prod_op = reduction("prod", _prod, "product", note="The gradient is ``y / x``: NaN where x is 0.")
 _nanprod_op = reduction(
@@ -166,7 +168,8 @@ def norm(
     data (any shape) -> the remaining shape, (1,) if there is none; same dtype or ``out_dtype``. Two axes are no matrix
     norm, but one of all their elements. The gradient of ``ord=2`` at 0 is NaN. Halves and integers are accumulated in
     float32 (MXNet on the CPU accumulates float16 in float16, and refuses another ``out_dtype`` unless
-    ``MXNET_SAFE_ACCUMULATION`` is set); the norm of integers is truncated before it is converted.
+    ``MXNET_SAFE_ACCUMULATION`` is set); the norm of integers is truncated before it is converted. (MXNet's
+    own ``ord=2`` of integers is imprecise: it scales while it sums, in integers.)
 
     Raises:
         ValueError: ``ord`` is neither 1 nor 2.
@@ -178,7 +181,7 @@ def norm(
     x = data.astype(jnp.float64) if target == jnp.float64 and is_inexact(data) else data
 
     def total(x: Any) -> Any:
-        y = _sum(jnp.abs(x) if ord == 1 else jnp.square(x), axes)
+        y = _sum(absolute(x) if ord == 1 else jnp.square(x), axes)
         return y if ord == 1 else jnp.sqrt(y)
 
     if is_inexact(x):
@@ -221,7 +224,7 @@ def _arg_reduction(name: str, fn: Callable[..., Any], what: str) -> Op:
         "data (any shape), ``axis`` None for the flattened array -> the remaining shape, (1,) if there is none; the"
         " dtype of the data, so that float32 indices are exact up to 2^24."
     )
-    made = op(name, rows=lambda a: a.axis is not None and a.axis > 0)(call)
+    made = op(name, rows=lambda a: a.axis is not None and a.axis != 0)(call)
 
     @made.shape
     def _(a: Any, s: Known) -> dict[str, Any]:

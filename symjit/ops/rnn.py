@@ -91,11 +91,6 @@ def _scan(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: An
     return lax.scan(step, state, (xs, valid), reverse=reverse)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _recur(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: Any, state: Any) -> Any:
-    return _scan(cell, reverse, weight, extra, xs, valid, state)
-
-
 def _recur_forward(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: Any, state: Any) -> Any:
     def varying(extra: Any, xs: Any, state: Any) -> Any:
         return _scan(cell, reverse, weight, extra, xs, valid, state)
@@ -115,6 +110,7 @@ def _recur_backward(cell: Cell, reverse: bool, residuals: Any, heads: Any) -> An
     return d_weight, d_extra, d_xs, None, d_state
 
 
+_recur: Any = jax.custom_vjp(_scan, nondiff_argnums=(0, 1))
 _recur.defvjp(_recur_forward, _recur_backward)
 
 
@@ -211,6 +207,7 @@ def _num_outputs(a: Any) -> int:
 @op(
     "RNN",
     params=("parameters",),
+    role={"state": "state", "state_cell": "state"},
     absent=_absent,
     outputs=_num_outputs,
     output_names=lambda a: ("output", "state_output", "statecell_output")[: _num_outputs(a)],
@@ -396,7 +393,7 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     taken = sum(length for length in lengths if length is not None)
     if not unknown:
         total = taken
-    elif total is not None and unknown <= 2:
+    elif total is not None and (unknown == 1 or unknown == 2 < len(lengths)):
         share, rest = divmod(total - taken, unknown)
         if share < 0 or rest:
             raise ValueError(f"{total} along axis {axis} leaves {total - taken} for {unknown} inputs of unknown length")

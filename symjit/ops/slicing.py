@@ -196,6 +196,12 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     }
 
 
+@slice_like.dtype
+def _(a: Any, s: Known) -> dict[str, Any]:
+    found = s.data if s.data is not None else s.out[0]
+    return {"data": found, "out": [found]}
+
+
 @slice_like.layout
 def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any]:
     return {"axes": tuple(perm.index(normalize_axis(axis, len(perm))) for axis in a.axes)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -128,9 +129,10 @@ def topk(
         ordered = _ordered(flat, along, is_ascend)
         values, positions = (lax.slice_in_dim(x, 0, count, axis=along) for x in ordered)
     if ret_typ == "mask":
-        ones = jnp.ones(positions.shape, data.dtype)
-        mask = jnp.put_along_axis(jnp.zeros(flat.shape, data.dtype), positions, ones, along, inplace=False)
-        return mask.reshape(data.shape)
+        lines = jnp.moveaxis(positions, along, -1)
+        mark = jax.vmap(lambda line: jnp.zeros(flat.shape[along], data.dtype).at[line].set(1, unique_indices=True))
+        mask = mark(lines.reshape(-1, count)).reshape(*lines.shape[:-1], flat.shape[along])
+        return jnp.moveaxis(mask, -1, along).reshape(data.shape)
     positions = positions.astype(np_dtype(dtype))
     return positions if ret_typ == "indices" else (values, positions)
 

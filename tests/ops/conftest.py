@@ -8,7 +8,9 @@ import pkgutil
 from functools import cache
 
 import numpy as np
+import pytest
 
+from symjit.ops import registry
 from tests.ops import cases
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "ops"
@@ -40,7 +42,18 @@ def all_cases() -> list[tuple[str, object]]:
 
 
 def pytest_generate_tests(metafunc) -> None:
-    """Feed the table to every test that names ``family`` and ``case``."""
-    if {"family", "case"} <= set(metafunc.fixturenames):
-        rows = all_cases()
-        metafunc.parametrize(("family", "case"), rows, ids=[f"{family}-{case.id}" for family, case in rows])
+    """Feed the table to every test that names ``family`` and ``case``.
+
+    A test marked ``sampled`` runs one case of each operator; the others are slow ones.
+    """
+    if not {"family", "case"} <= set(metafunc.fixturenames):
+        return
+    sampled = metafunc.definition.get_closest_marker("sampled") is not None
+    seen: set[str] = set()
+    rows = []
+    for family, case in all_cases():
+        name = registry.get(case.op).name
+        marks = [pytest.mark.slow] if sampled and name in seen else []
+        seen.add(name)
+        rows.append(pytest.param(family, case, marks=marks, id=f"{family}-{case.id}"))
+    metafunc.parametrize(("family", "case"), rows)

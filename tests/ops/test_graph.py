@@ -51,6 +51,7 @@ def test_inference_forward(family: str, case: Case) -> None:
         assert found.dtype(head) == result.dtype
 
 
+@pytest.mark.sampled
 def test_inference_hides_each_shape(family: str, case: Case) -> None:
     """With one input's shape hidden, what is deduced is right or unknown; parameters are always deduced."""
     arrays = case.arrays()
@@ -78,6 +79,7 @@ def test_inference_hides_each_shape(family: str, case: Case) -> None:
             assert shape is None or all(a in (None, b) for a, b in zip(shape, want, strict=True))
 
 
+@pytest.mark.sampled
 def test_eager_equals_compiled(family: str, case: Case) -> None:
     """``mx.nd`` and the Executor's program give the same numbers."""
     arrays = case.arrays()

@@ -39,39 +39,46 @@ def test_forward_and_gradient(family: str, case: Case) -> None:
     with jax.enable_x64(True):
         inputs = [jnp.array(a) for a in arrays]
         _, _, fn = run(case, arrays, train)
-        outputs, new_aux = jax.jit(fn)(*inputs)
-        outputs = [np.asarray(x) for x in outputs[: operator.num_visible(attrs)]]
-        if case.reference is not None:
-            want = case.reference(*arrays)
-            if want is True:
-                return
-            want = want if isinstance(want, (list, tuple)) else [want]
-            for i, (got, expected) in enumerate(zip(outputs, want, strict=True)):
-                close(got, np.asarray(expected), case.tol, f"output {i}")
+        count = operator.num_visible(attrs)
+        heads = []
+        if positions:
+            shapes = jax.eval_shape(fn, *inputs)[0][:count]
+            heads = [jnp.array(case.head(x.shape, x.dtype, i)) for i, x in enumerate(shapes)]
+
+        def forward_and_backward(inputs, heads):
+            def visible(*chosen):
+                full = list(inputs)
+                for position, value in zip(positions, chosen, strict=True):
+                    full[position] = value
+                outputs, new_aux = fn(*full)
+                return tuple(outputs[:count]), new_aux
+
+            outputs, pull, new_aux = jax.vjp(visible, *(inputs[i] for i in positions), has_aux=True)
+            return outputs, new_aux, pull(tuple(heads)) if positions else ()
+
+        outputs, new_aux, grads = jax.jit(forward_and_backward)(inputs, heads)
+    outputs = [np.asarray(x) for x in outputs]
+    if case.reference is not None:
+        want = case.reference(*arrays)
+        if want is True:
             return
-        want = golden(family, case.id)
-        assert want, f"no golden for {case.id}: run tests/golden/generate_ops.py {family}"
-        assert len(outputs) == sum(k.startswith("out:") for k in want)
-        for i, got in enumerate(outputs):
-            close(got, want[f"out:{i}"], case.tol, f"output {i}")
-        if case.train:
-            for i, got in enumerate(new_aux):
-                close(np.asarray(got), want[f"aux:{i}"], case.tol, f"auxiliary state {i}")
-        if not positions:
-            return
-        heads = [jnp.array(case.head(x.shape, x.dtype, i)) for i, x in enumerate(outputs)]
-
-        def visible(*chosen):
-            full = list(inputs)
-            for position, value in zip(positions, chosen, strict=True):
-                full[position] = value
-            return tuple(fn(*full)[0][: len(heads)])
-
-        grads = jax.jit(lambda xs, hs: jax.vjp(visible, *xs)[1](tuple(hs)))([inputs[i] for i in positions], heads)
-        for position, got in zip(positions, grads, strict=True):
-            close(np.asarray(got), want[f"grad:{position}"], case.tol, f"gradient of input {position}")
+        want = want if isinstance(want, (list, tuple)) else [want]
+        for i, (got, expected) in enumerate(zip(outputs, want, strict=True)):
+            close(got, np.asarray(expected), case.tol, f"output {i}")
+        return
+    want = golden(family, case.id)
+    assert want, f"no golden for {case.id}: run tests/golden/generate_ops.py {family}"
+    assert len(outputs) == sum(k.startswith("out:") for k in want)
+    for i, got in enumerate(outputs):
+        close(got, want[f"out:{i}"], case.tol, f"output {i}")
+    if case.train:
+        for i, got in enumerate(new_aux):
+            close(np.asarray(got), want[f"aux:{i}"], case.tol, f"auxiliary state {i}")
+    for position, got in zip(positions, grads, strict=True):
+        close(np.asarray(got), want[f"grad:{position}"], case.tol, f"gradient of input {position}")
 
 
+@pytest.mark.sampled
 def test_numeric_gradient(family: str, case: Case) -> None:
     """Where the gradient is the true one, it agrees with central differences in float64."""
     arrays = case.arrays()
