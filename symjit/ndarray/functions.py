@@ -2,92 +2,136 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import jax
-
 from symjit.base import MXNetError
 from symjit.context import Context
-from symjit.ndarray import array as array_module
 from symjit.ndarray.array import NDArray
-from symjit.ndarray.invoke import invoke
+from symjit.ndarray.invoke import run, split_dynamic
 from symjit.ops import registry
+from symjit.ops.attrs import Optional
 from symjit.ops.registry import Op
-from symjit.ops.signature import FLUENT, describe, public_name, split_arguments
+from symjit.ops.signature import FLUENT, describe, public_name
 
-__all__ = ["Namespace", "function", "listing"]
-
-array_module._invoke = invoke
+__all__ = ["Namespace", "function", "internal", "listing"]
 
 
-def make(op: Op, name: str) -> Callable[..., Any]:
-    """Return the imperative function of an operator under one of its names."""
+def make(op: Op, published: str) -> Callable[..., Any]:
+    """Return the imperative function of an operator under one of its names.
 
-    def call(*args: Any, out: Any = None, name: str | None = None, ctx: Context | None = None, **kwargs: Any) -> Any:
-        inputs, named, attrs = split_arguments(op, label, args, kwargs, NDArray)
-        if op.variadic:
-            attrs[op.count] = len(inputs)
-        if ctx is not None:
-            ctx = ctx if isinstance(ctx, Context) else _read_context(ctx)
-        return invoke(op, _ordered(op, label, inputs, named, attrs), attrs, out=out, ctx=ctx)
+    Positional arguments fill the inputs, then the attributes, then ``out`` and ``name``, as in MXNet. An attribute
+    given as None counts as not given, unless None is one of its values.
+    """
+    slots = None if op.variadic else [*op.inputs, *(attr.name for attr in op.signature_attrs()), "out", "name"]
 
-    label = name
-    signature, doc = describe(op, name, NDArray, symbolic=False)
-    call.__name__ = call.__qualname__ = name
+    def call(*args: Any, out: Any = None, name: Any = None, ctx: Any = None, **kwargs: Any) -> Any:
+        if slots is None:
+            inputs, attrs = _variadic(op, published, args, kwargs)
+        else:
+            if len(args) > len(slots):
+                raise TypeError(f"{published}() takes at most {len(slots)} positional arguments, got {len(args)}")
+            given = dict(zip(slots, args, strict=False))
+            for key, value in kwargs.items():
+                if key in given:
+                    raise TypeError(f"{published}() got multiple values for argument {key!r}")
+                given[key] = value
+            out = given.pop("out", out)
+            given.pop("name", None)
+            inputs, attrs = _fixed(op, published, given)
+        static, dynamic = split_dynamic(op, attrs)
+        return run(op, static, dynamic, inputs, out=out, ctx=None if ctx is None else _context(ctx))
+
+    signature, doc = describe(op, published, NDArray, symbolic=False)
+    call.__name__ = call.__qualname__ = published
     call.__doc__ = doc
     call.__signature__ = signature  # type: ignore[attr-defined]
     call.__module__ = "symjit.ndarray"
     return call
 
 
-def _ordered(
-    op: Op, name: str, inputs: Sequence[Any], named: dict[str, Any], attrs: dict[str, Any]
-) -> Sequence[NDArray]:
-    if op.variadic:
-        return inputs
-    wanted = op.input_names(op.parse_attrs(attrs))
-    given = dict(zip(op.inputs, inputs, strict=False))
-    for key, value in named.items():
-        if key not in op.inputs:
-            raise TypeError(f"{name}() got an unexpected array argument {key!r}; its inputs are {op.inputs}")
-        if given.get(key) is not None:
-            raise TypeError(f"{name}() got multiple values for argument {key!r}")
-        given[key] = value
-    missing = [each for each in wanted if given.get(each) is None]
+def _fixed(op: Op, published: str, given: dict[str, Any]) -> tuple[Sequence[NDArray], Any]:
+    """Sort arguments into the inputs that the attributes call for, and the typed attributes."""
+    arrays: dict[str, NDArray] = {}
+    for name in op.inputs:
+        value = given.pop(name, None)
+        if value is not None:
+            arrays[name] = _checked(published, name, value)
+    attrs = op.parse_attrs(_attributes(op, published, given))
+    wanted = op.input_names(attrs)
+    missing = [name for name in wanted if name not in arrays]
     if missing:
-        raise MXNetError(f"operator {op.name}: the inputs {missing} are not given; it needs {wanted}")
-    return [given[each] for each in wanted]
+        raise MXNetError(f"operator {op.name}: the inputs {missing} are not given; it needs {list(wanted)}")
+    return [arrays[name] for name in wanted], attrs
 
 
-def _read_context(text: str) -> Context:
-    kind, _, number = text.rstrip(")").partition("(")
+def _variadic(op: Op, published: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[NDArray], Any]:
+    """Sort the arguments of an operator of any number of inputs; its count is one of the attributes."""
+    if len(args) == 1 and isinstance(args[0], (list, tuple)):
+        args = tuple(args[0])
+    named = [value for value in kwargs.values() if isinstance(value, NDArray)]
+    if args and named:
+        raise TypeError(f"{published}(): give the arrays by position or by name, not both")
+    attrs = _attributes(op, published, {k: v for k, v in kwargs.items() if not isinstance(v, NDArray)})
+    inputs = [_checked(published, str(i), value) for i, value in enumerate(args)] or named
+    attrs.setdefault(op.count, len(inputs))
+    return inputs, op.parse_attrs(attrs)
+
+
+def _attributes(op: Op, published: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    attrs: dict[str, Any] = {}
+    for key, value in given.items():
+        if isinstance(value, NDArray):
+            known = f"its inputs are {list(op.inputs)}" if key not in op.attrs else "it is an attribute, not an input"
+            raise TypeError(f"{published}() got an unexpected array argument {key!r}; {known}")
+        if value is not None or (key in op.attrs and isinstance(op.attrs[key].type, Optional)):
+            attrs[key] = value
+    return attrs
+
+
+def _checked(published: str, name: str, value: Any) -> NDArray:
+    if not isinstance(value, NDArray):
+        hint = "; wrap it: mx.nd.array(x)" if hasattr(value, "__array__") or isinstance(value, (list, tuple)) else ""
+        raise TypeError(f"{published}(): argument {name} must be an NDArray, got {type(value).__name__}{hint}")
+    return value
+
+
+def _context(ctx: Any) -> Context:
+    if isinstance(ctx, Context):
+        return ctx
+    kind, _, number = str(ctx).rstrip(")").partition("(")
+    if number and not number.isdigit():
+        raise MXNetError(f"ctx: expected a Context or text such as 'cpu(0)', got {ctx!r}")
     return Context(kind, int(number or 0))
 
 
-@lru_cache(maxsize=1)
-def _names() -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for full in registry.names():
-        namespace, short = public_name(full)
-        found.setdefault(namespace, {})[short] = full
-        if namespace not in ("", "_internal"):
-            found.setdefault("_internal", {})[full] = full
-    return found
+def internal(name: str) -> Callable[..., Any]:
+    """Return the function of an operator under the name that files hold, such as ``_zeros``.
+
+    Raises:
+        MXNetError: there is no such operator.
+    """
+    return _internal(name)
 
 
 @lru_cache(maxsize=4096)
+def _internal(name: str) -> Callable[..., Any]:
+    return make(registry.get(name), public_name(name)[1])
+
+
 def function(namespace: str, name: str) -> Callable[..., Any] | None:
     """Return the function of an operator by public name, or None."""
-    full = _names().get(namespace, {}).get(name)
-    return None if full is None else make(registry.get(full), name)
+    full = name if namespace in ("", "_internal") else f"_{namespace}_{name}"
+    if registry.lookup(full) is None or (namespace == "" and name.startswith("_")):
+        return None
+    return _internal(full)
 
 
 def listing(namespace: str) -> list[str]:
     """Return the public names of a namespace."""
-    return sorted(_names().get(namespace, {}))
+    found = (public_name(full) for full in registry.names())
+    return sorted(name for where, name in found if where == namespace)
 
 
 class Namespace:
@@ -113,10 +157,11 @@ def _method(name: str) -> Callable[..., Any]:
     def method(self: NDArray, *args: Any, **kwargs: Any) -> Any:
         found = function("", name)
         if found is None:
-            raise AttributeError(f"NDArray has no method {name!r}")
+            raise AttributeError(f"NDArray has no method {name!r}: the operator is not supported")
         return found(self, *args, **kwargs)
 
     method.__name__ = name
+    method.__qualname__ = f"NDArray.{name}"
     method.__doc__ = f"Return ``mx.nd.{name}(self, ...)``."
     return method
 

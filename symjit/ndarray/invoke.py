@@ -4,29 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
+from jax.sharding import SingleDeviceSharding
 
 from symjit import random
 from symjit.base import MXNetError
 from symjit.context import Context, current_context
-from symjit.ndarray.array import NDArray, wrap
-from symjit.ops.registry import Op
+from symjit.ndarray.array import Cell, NDArray
+from symjit.ops.registry import Op, known_inputs
 
-__all__ = ["invoke"]
+__all__ = ["invoke", "run", "split_dynamic"]
+
+
+class _Call(NamedTuple):
+    """The compiled function of an operator and its static attributes, and how many of its outputs are visible."""
+
+    fn: Callable[..., Any]
+    visible: int
 
 
 @lru_cache(maxsize=4096)
-def _compiled(op: Op, static: Any, train: bool) -> Callable[..., Any]:
-    """Return the compiled function of an operator and its static attributes; the dynamic ones are arguments."""
+def _compiled(op: Op, static: Any, train: bool, device: Any) -> _Call:
+    """Return what runs an operator; the dynamic attributes are arguments, `device` is where no input says it."""
 
-    def run(dynamic: tuple[Any, ...], key: Any, inputs: tuple[Any, ...]) -> Any:
+    def call(dynamic: tuple[Any, ...], key: Any, inputs: tuple[Any, ...]) -> Any:
         attrs = static._replace(**dict(zip(op.dynamic, dynamic, strict=True))) if dynamic else static
+        _check_dtypes(op, attrs, inputs)
         return op.call(attrs, inputs, key=key, train=train)
 
-    run.__name__ = op.__name__
-    return jax.jit(run)
+    call.__name__ = op.__name__
+    placed = jax.jit(call) if device is None else jax.jit(call, out_shardings=SingleDeviceSharding(device))
+    return _Call(placed, op.num_visible(static))
+
+
+def _check_dtypes(op: Op, attrs: Any, inputs: Sequence[Any]) -> None:
+    """Raise where dtypes differ that the operator's rule wants equal: MXNet converts nothing by itself."""
+    names = op.input_names(attrs)
+    have = [np.dtype(x.dtype) for x in inputs]
+    if op.dtype_rule is None:
+        wanted: list[Any] = have[:1] * len(have)
+    else:
+        deduced = op.dtype_rule(attrs, known_inputs(op, attrs, have, [None] * op.num_outputs(attrs)))
+        wanted = (deduced.get("args") or have) if op.variadic else [deduced.get(name) for name in names]
+    for name, dtype, want in zip(names, have, wanted, strict=True):
+        if want is not None and np.dtype(want) != dtype:
+            raise MXNetError(f"input {name!r} must be {np.dtype(want).name}, not {dtype.name}; convert it with astype")
+
+
+def split_dynamic(op: Op, attrs: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return typed attributes as ``(static, dynamic)`` for `run`: the dynamic values are None in the static part."""
+    if not op.dynamic:
+        return attrs, ()
+    return attrs._replace(**dict.fromkeys(op.dynamic)), tuple(getattr(attrs, name) for name in op.dynamic)
 
 
 def invoke(
@@ -54,39 +86,55 @@ def invoke(
     Raises:
         MXNetError: an attribute, a shape or a dtype does not fit; the message names the operator.
     """
-    values = op.parse_attrs(attrs)
-    dynamic: tuple[Any, ...] = ()
-    if op.dynamic:
-        dynamic = tuple(getattr(values, name) for name in op.dynamic)
-        static = values._replace(**dict.fromkeys(op.dynamic))
-    else:
-        static = values
-    arrays = tuple(x.data for x in inputs)
-    where = inputs[0].context if inputs else (ctx or current_context())
+    static, dynamic = split_dynamic(op, op.parse_attrs(attrs))
+    return run(op, static, dynamic, inputs, out=out, ctx=ctx, train=train)
+
+
+def run(
+    op: Op,
+    static: Any,
+    dynamic: tuple[Any, ...],
+    inputs: Sequence[NDArray],
+    *,
+    out: NDArray | Sequence[NDArray] | None = None,
+    ctx: Context | None = None,
+    train: bool = False,
+) -> Any:
+    """Run an operator whose attributes have been parsed and split by `split_dynamic`; otherwise as `invoke`."""
+    where = inputs[0]._cell.context if inputs else (ctx or current_context())
     key = random.next_key(where) if op.needs_key else None
-    fn = _compiled(op, static, train)
+    train = train and op.needs_train
+    made = _compiled(op, static, train, None if inputs else where.device)
     try:
         with jax.enable_x64(True):
-            if inputs:
-                outputs, new_aux = fn(dynamic, key, arrays)
-            else:
-                with jax.default_device(where.device):
-                    outputs, new_aux = fn(dynamic, key, arrays)
-                outputs = tuple(jax.device_put(x, where.device) for x in outputs)
-    except (MXNetError, TypeError, ValueError) as error:
+            outputs, new_aux = made.fn(dynamic, key, tuple([x.data for x in inputs]))
+    except (MXNetError, TypeError, ValueError, jax.errors.JaxRuntimeError) as error:
         listed = ", ".join(f"{x.shape} {x.dtype.__name__} on {x.context}" for x in inputs) or "none"
         raise MXNetError(f"operator {op.name}: {error}. Inputs: {listed}") from error
     if new_aux and train:
-        states = [x for name, x in zip(op.input_names(values), inputs, strict=True) if name in op.aux]
+        states = inputs[len(inputs) - len(op.aux) :]
         for state, value in zip(states, new_aux, strict=True):
             state.assign(value, owned=True)
-    outputs = outputs[: op.num_visible(values)]
     if out is not None:
-        targets = [out] if isinstance(out, NDArray) else list(out)
-        if len(targets) != len(outputs):
-            raise MXNetError(f"operator {op.name}: {len(outputs)} outputs, but out holds {len(targets)} arrays")
-        for target, value in zip(targets, outputs, strict=True):
-            target.assign(value, owned=True)
+        _store(op, outputs[: made.visible], [out] if isinstance(out, NDArray) else out, where)
         return out
-    made = [wrap(x, where) for x in outputs]
-    return made[0] if len(made) == 1 else made
+    if made.visible == 1:
+        return NDArray(Cell(outputs[0], where))
+    return [NDArray(Cell(x, where)) for x in outputs[: made.visible]]
+
+
+def _store(op: Op, outputs: Sequence[jax.Array], targets: Sequence[NDArray], where: Context) -> None:
+    if len(targets) != len(outputs):
+        raise MXNetError(f"operator {op.name}: {len(outputs)} outputs, but out holds {len(targets)} arrays")
+    for target, value in zip(targets, outputs, strict=True):
+        if target.shape != value.shape or target.dtype is not value.dtype.type:
+            raise MXNetError(
+                f"operator {op.name}: the result is {value.shape} {value.dtype.name}, but out is an array"
+                f" of {target.shape} {target.dtype.__name__}"
+            )
+    for target, value in zip(targets, outputs, strict=True):
+        cell = target._cell
+        if target._shape is None and cell.context == where:  # what `assign` would find, found sooner
+            cell.data, cell.shared = value, False
+        else:
+            target.assign(value, owned=True)

@@ -29,7 +29,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -37,6 +36,7 @@ import ml_dtypes
 import numpy as np
 
 from symjit.base import DTYPE_FLAGS, MXNetError
+from symjit.ndarray.stored import MAX_NDIM, Item, NamedArrays, NameSplit, SparseArray, split_names
 
 __all__ = [
     "Item",
@@ -58,7 +58,6 @@ _VERSION_OF_MAGIC = {0xF993FAC8: 1, 0xF993FAC9: 2, 0xF993FACA: 3}
 _ARRAY_MAGICS = {struct.pack("<I", magic) for magic in _VERSION_OF_MAGIC}
 _STYPES = {0: "default", 1: "row_sparse", 2: "csr"}
 _STYPE_FLAGS = {name: flag for flag, name in _STYPES.items()}
-_MAX_NDIM = 32
 #: What MXNet 1.9.1 can load; flags 8-11 have names there, but loading them fails with "Unknown type enum".
 _WRITABLE = {dtype: flag for flag, dtype in DTYPE_FLAGS.items() if flag <= 7 or dtype == ml_dtypes.bfloat16}
 _CAST_TO = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
@@ -88,170 +87,6 @@ _PICKLE_ADVICE = "It is not opened, because that can run code. Optimizer states:
 
 class ParamsWarning(UserWarning):
     """A ``.params`` file that can be read, but that is not quite as MXNet writes it."""
-
-
-@dataclass(frozen=True, eq=False)
-class SparseArray:
-    """A ``row_sparse`` or ``csr`` array as it is stored.
-
-    Attributes:
-        stype: ``"row_sparse"`` or ``"csr"``.
-        shape: the shape of the whole array.
-        data: the stored values: ``(k, *shape[1:])`` for row_sparse, ``(nnz,)`` for csr.
-        indices: the stored rows ``(k,)`` of row_sparse, the columns ``(nnz,)`` of csr.
-        indptr: ``(rows + 1,)`` for csr: row ``r`` owns the values ``indptr[r]:indptr[r + 1]``; MXNet also leaves it
-            empty when there are no values. None for row_sparse.
-    """
-
-    stype: str
-    shape: tuple[int, ...]
-    data: np.ndarray[Any, Any]
-    indices: np.ndarray[Any, Any]
-    indptr: np.ndarray[Any, Any] | None = None
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the values."""
-        return self.data.dtype
-
-    def check(self) -> None:
-        """Check that the parts agree with each other and that every index lies inside the shape.
-
-        Raises:
-            MXNetError: they do not; the message says what was expected and what came.
-        """
-        if not 1 <= len(self.shape) <= _MAX_NDIM or min(self.shape) < 0:
-            raise MXNetError(f"expected a {self.stype} shape of 1 to {_MAX_NDIM} dimensions >= 0, got {self.shape}")
-        for array in (self.indices, self.indices if self.indptr is None else self.indptr):
-            if array.ndim != 1 or array.dtype.kind not in "iu":
-                raise MXNetError(f"expected 1-d integer index arrays, got {array.dtype} of shape {array.shape}")
-        count = len(self.indices)
-        if self.stype == "row_sparse" and self.indptr is None:
-            expected, bound = (count, *self.shape[1:]), self.shape[0]
-        elif self.stype == "csr" and self.indptr is not None and len(self.shape) == 2:
-            expected, bound = (count,), self.shape[1]
-            _check_indptr(self.indptr, self.shape[0], count)
-        else:
-            raise MXNetError(
-                "expected storage type 'row_sparse' without indptr, or 'csr' with indptr and two dimensions; "
-                f"got {self.stype!r} with{'out' if self.indptr is None else ''} indptr and shape {self.shape}"
-            )
-        if self.data.shape != expected:
-            raise MXNetError(
-                f"{count} indices of a {self.stype} array of shape {self.shape} need values of shape {expected}, "
-                f"got {self.data.shape}"
-            )
-        if count and not 0 <= int(self.indices.min()) <= int(self.indices.max()) < bound:
-            raise MXNetError(
-                f"expected indices below {bound} in a {self.stype} array of shape {self.shape}, got "
-                f"{self.indices.min()} to {self.indices.max()}"
-            )
-
-    def todense(self) -> np.ndarray[Any, Any]:
-        """Return the whole array, zeros included, as a fresh writable array.
-
-        Raises:
-            MXNetError: the parts are inconsistent, or the whole array does not fit into memory.
-        """
-        self.check()
-        try:
-            dense = np.zeros(self.shape, self.dtype)
-        except (MemoryError, ValueError) as error:
-            raise MXNetError(
-                f"a dense {self.dtype} array of shape {self.shape} does not fit into memory: keep it {self.stype}"
-            ) from error
-        if self.indptr is None:
-            dense[self.indices] = self.data
-        elif len(self.indices):
-            rows = np.repeat(np.arange(self.shape[0]), np.diff(self.indptr))
-            dense[rows, self.indices] = self.data
-        return dense
-
-
-def _check_indptr(indptr: np.ndarray[Any, Any], rows: int, count: int) -> None:
-    if len(indptr) == count == 0:
-        return
-    if len(indptr) != rows + 1:
-        raise MXNetError(f"expected an indptr of {rows + 1} entries, one more than rows, got {len(indptr)}")
-    if indptr[0] != 0 or indptr[-1] != count or bool(np.any(indptr[1:] < indptr[:-1])):
-        raise MXNetError(
-            f"expected an indptr that rises from 0 to the number of values, {count}; got {indptr[0]} to {indptr[-1]}"
-            ", or a step down between them"
-        )
-
-
-#: One entry of a file: a dense array, a sparse array, or MXNet's "none" (an array that never got a shape).
-Item = np.ndarray[Any, Any] | SparseArray | None
-
-
-@dataclass(frozen=True, eq=False)
-class NamedArrays:
-    """What a ``.params`` file holds.
-
-    Attributes:
-        arrays: the arrays in file order; those of NumPy are read-only.
-        names: one name per array, or empty when the file is a plain list. A name may occur twice.
-        source: the path, or ``"<bytes>"``.
-        nbytes: the length of the file.
-        versions: the array layouts that occur, 0 to 3, ascending.
-        trailing: how many unexplained bytes follow the names.
-    """
-
-    arrays: list[Item]
-    names: list[str]
-    source: str = "<bytes>"
-    nbytes: int = 0
-    versions: tuple[int, ...] = ()
-    trailing: int = 0
-
-    def as_dict(self) -> dict[str, Item]:
-        """Return the arrays by name; of equal names the last one counts, as in MXNet.
-
-        Raises:
-            MXNetError: the file is a plain list, without names.
-        """
-        if self.arrays and not self.names:
-            raise MXNetError(
-                f"{self.source}: expected named arrays, but the file is a list of {len(self.arrays)} arrays without "
-                "names. Use `.arrays`, or save a dict."
-            )
-        return dict(zip(self.names, self.arrays, strict=True))
-
-
-@dataclass(frozen=True)
-class NameSplit:
-    """The names of a ``.params`` file by kind, each with its position in the file.
-
-    Attributes:
-        args: names that carried ``arg:``, without it.
-        aux: names that carried ``aux:``, without it.
-        bare: every other name, whole: Gluon's ``dense0_weight`` and ``0.weight``, and unknown prefixes.
-    """
-
-    args: dict[str, int] = field(default_factory=dict)
-    aux: dict[str, int] = field(default_factory=dict)
-    bare: dict[str, int] = field(default_factory=dict)
-
-
-def split_names(names: Iterable[str]) -> NameSplit:
-    """Sort names by their ``arg:`` / ``aux:`` prefix, which ends at the first colon.
-
-    Of equal names the last position counts. Unlike ``mx.model.load_params``, which drops them without a word, names
-    with another prefix or none are kept, in ``bare``.
-
-    Args:
-        names: the names as they stand in the file.
-    """
-    split = NameSplit()
-    for position, name in enumerate(names):
-        prefix, colon, rest = name.partition(":")
-        if colon and prefix == "arg":
-            split.args[rest] = position
-        elif colon and prefix == "aux":
-            split.aux[rest] = position
-        else:
-            split.bare[name] = position
-    return split
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -469,9 +304,9 @@ class _Reader:
         start = self.offset
         (magic,) = self.unpack("<I", "its magic number")
         version = _VERSION_OF_MAGIC.get(magic, 0)
-        if version == 0 and magic > _MAX_NDIM:
+        if version == 0 and magic > MAX_NDIM:
             raise self.error(
-                f"expected the start of an array (0xf993fac8 to 0xf993faca, or at most {_MAX_NDIM} dimensions), "
+                f"expected the start of an array (0xf993fac8 to 0xf993faca, or at most {MAX_NDIM} dimensions), "
                 f"got {magic:#010x}",
                 at=start,
             )
@@ -509,8 +344,8 @@ class _Reader:
         (ndim,) = self.unpack("<i", f"the {what}")
         if ndim == (-1 if version == 3 else 0):
             return None
-        if not 0 <= ndim <= _MAX_NDIM:
-            raise self.error(f"{what}: expected at most {_MAX_NDIM} dimensions, got {ndim}", at=start)
+        if not 0 <= ndim <= MAX_NDIM:
+            raise self.error(f"{what}: expected at most {MAX_NDIM} dimensions, got {ndim}", at=start)
         dims = self.unpack(f"<{ndim}q", f"a {what} of {ndim} dimensions")
         if any(dim < (-1 if version == 3 else 0) for dim in dims):
             raise self.error(f"{what}: expected dimensions >= 0, got {dims}", at=start)
@@ -670,8 +505,8 @@ def _check_item(item: Item) -> None:
     elif isinstance(item, np.ndarray):
         if item.ndim == 0:
             raise MXNetError("MXNet cannot read 0-d arrays back; reshape it to (1,)")
-        if item.ndim > _MAX_NDIM:
-            raise MXNetError(f"expected at most {_MAX_NDIM} dimensions, got {item.ndim}")
+        if item.ndim > MAX_NDIM:
+            raise MXNetError(f"expected at most {MAX_NDIM} dimensions, got {item.ndim}")
     else:
         raise MXNetError(f"expected a numpy.ndarray or a SparseArray, got {type(item).__name__}")
     dtype = item.dtype.newbyteorder("=")

@@ -79,7 +79,7 @@ def _(a: Any, s: Known) -> dict[str, Any]:
         (k,) = unify((k,), (inner,)) or (None,)
     except ValueError as error:
         raise ValueError(f"the matrices of lhs and rhs do not fit together: {error}") from None
-    *lead, m, n = unify((*batch, m, n), s.out[0]) or ()
+    *lead, m, n = unify((*batch, m, n), s.out[0]) or (m, n)
     return {
         "lhs": (*lead, *(m, k)[:: -1 if a.transpose_a else 1]),
         "rhs": (*lead, *(k, n)[:: -1 if a.transpose_b else 1]),

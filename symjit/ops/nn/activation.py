@@ -34,7 +34,24 @@ def activation(data: Any, *, act_type: Literal["relu", "sigmoid", "softrelu", "s
 activation.shape(same)
 
 
-# LeakyReLU ---------------------------------------------------------------------------------------------------------------
+# MXNet's slope of selu below zero, scale * (alpha + y), is not the true one, scale * alpha + y.
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+@jax.custom_jvp
+def _selu(x: Any) -> Any:
+    return jax.nn.selu(x)
+
+
+@_selu.defjvp
+def _(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    y = _selu(x)
+    slope = jnp.where(x > 0, jnp.full_like(y, _SELU_SCALE), _SELU_SCALE * (_SELU_ALPHA + y))
+    return y, slope * dx
+
+
+# LeakyReLU ------------------------------------------------------------------------------------------------------------
 
 
 @op(
@@ -61,15 +78,16 @@ def leaky_relu(
     """Apply one of the rectifiers that let negative numbers through; any shape.
 
     For x <= 0 (x itself above): ``leaky`` slope x; ``prelu`` gamma x, gamma of shape (C,) along axis 1, or of one
-    element, or of data's rank and broadcastable; ``elu`` slope (e^x - 1); ``selu`` scaled elu; ``rrelu`` r x with r
-    drawn from [lower_bound, upper_bound] for every element in training and their mean otherwise, and r as a second
-    output (zeros in inference; MXNet leaves it unwritten there). ``gelu`` is x Phi(x) with the exact error function.
-    The slope at 0 is that of the negative side.
+    element, or of data's rank and broadcastable; ``elu`` slope (e^x - 1); ``selu`` scale alpha (e^x - 1); ``rrelu`` r x
+    with r drawn from [lower_bound, upper_bound] for every element in training and their mean otherwise, and r as a
+    second output (zeros in inference; MXNet leaves it unwritten there). ``gelu`` is x Phi(x) with the exact error
+    function. The slope at 0 is that of the negative side. The gradient of ``selu`` below zero is MXNet's,
+    ``scale (alpha + y)``, where the true one is ``scale alpha + y``.
     """
     if act_type == "gelu":
         return jax.nn.gelu(data, approximate=False)
     if act_type == "selu":
-        return jax.nn.selu(data)
+        return _selu(data)
     positive = data > 0
     if act_type == "elu":
         # expm1 of a large positive number would overflow and turn the unused branch's gradient into NaN.
@@ -107,16 +125,19 @@ def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
     return None if a.act_type == "prelu" else {}
 
 
-# Softmax -----------------------------------------------------------------------------------------------------------------
+# Softmax --------------------------------------------------------------------------------------------------------------
 
 _SoftmaxDType = Literal["float16", "float32", "float64"]
+
+
+def _wide(x: Any) -> Any:
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
 def _scaled(data: Any, temperature: float | None, dtype: str | None) -> tuple[Any, Any]:
     """Return data / temperature in the dtype to compute in, and the dtype of the result."""
     result = jnp.dtype(dtype or data.dtype)
-    wide = jnp.float64 if jnp.float64 in (data.dtype, result) else jnp.float32
-    x = data.astype(wide)
+    x = data.astype(jnp.float64) if result == jnp.float64 else _wide(data)
     return x if temperature is None else x / temperature, result
 
 
@@ -212,11 +233,21 @@ for _each in (softmax, log_softmax, softmin):
 
 @op("SoftmaxActivation", rows=True)
 def softmax_activation(data: Any, *, mode: Literal["instance", "channel"] = "instance") -> Any:
-    """Compute the softmax over all but the first axis together (``instance``), or along axis 1 (``channel``)."""
+    """Compute the softmax along the last axis (``instance``) or along axis 1 (``channel``, 3 dimensions or more).
+
+    data (N, ...) -> same shape and dtype. MXNet documents ``instance`` as one softmax over all but the first axis;
+    1.9.1 on CPU runs it along the last one, and its gradient along axis 1, which is all the same for data (N, K).
+    """
     if data.ndim < (3 if mode == "channel" else 2):
         raise ValueError(f"mode={mode!r} needs data of {3 if mode == 'channel' else 2} dimensions or more")
     x, result = _scaled(data, None, None)
-    return jax.nn.softmax(x, 1 if mode == "channel" else tuple(range(1, x.ndim))).astype(result)
+    return jax.nn.softmax(x, 1 if mode == "channel" else -1).astype(result)
 
 
 softmax_activation.shape(same)
+
+
+@softmax_activation.grad
+def _(a: Any, heads: Any, *, outputs: Any) -> tuple[Any, ...]:
+    p, head = (_wide(each) for each in (outputs[0], heads[0]))
+    return ((p * (head - jnp.sum(p * head, 1, keepdims=True, dtype=p.dtype))).astype(outputs[0].dtype),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -25,7 +27,7 @@ def _convolve(
     layout: str,
     stride: tuple[int, ...],
     dilate: tuple[int, ...],
-    padding: list[tuple[int, int]],
+    padding: Sequence[tuple[int, int]],
     groups: int,
 ) -> Any:
     # The weight stands as the image does, with O for N and I for C: OIHW beside NCHW, OHWI beside NHWC.
@@ -46,10 +48,10 @@ def _add_bias(out: Any, bias: Any, layout: str) -> Any:
     return out if bias is None else out + jnp.expand_dims(bias, [i for i in range(out.ndim) if layout[i] != "C"])
 
 
-def _check_rank(data: Any, layout: str) -> None:
-    if data.ndim != len(layout):
+def _check_rank(shape: Any, layout: str) -> None:
+    if len(shape) != len(layout):
         raise ValueError(
-            f"data must have {len(layout)} dimensions ({layout}) for a {len(layout) - 2}-D kernel, got {data.ndim}"
+            f"data must have {len(layout)} dimensions ({layout}) for a {len(layout) - 2}-D kernel, got {len(shape)}"
         )
 
 
@@ -67,52 +69,56 @@ def _divided(channels: Any, groups: int, what: str) -> Any:
     return channels // groups
 
 
-def _convolution(
-    data: Any,
-    weight: Any,
-    bias: Any,
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    dilate: tuple[int, ...],
-    pad: tuple[int, ...],
-    num_group: int,
-    layout: str | None,
-) -> Any:
-    ndim = len(kernel)
-    order = image_layout(layout, ndim)
-    _check_rank(data, order)
-    stride, dilate = per_axis("stride", stride, ndim, 1), per_axis("dilate", dilate, ndim, 1)
-    padding = [(p, p) for p in per_axis("pad", pad, ndim, 0)]
-    return _add_bias(_convolve(data, weight, order, stride, dilate, padding, num_group), bias, order)
+class _Plan:
+    """The attributes of a convolution, one value per spatial axis, checked against data's shape."""
+
+    def __init__(
+        self,
+        shape: Any,
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        dilate: tuple[int, ...],
+        pad: tuple[int, ...],
+        num_group: int,
+        layout: str | None,
+    ) -> None:
+        ndim = len(kernel)
+        self.order = order = image_layout(layout, ndim)
+        _check_rank(shape, order)
+        self.stride, self.dilate = per_axis("stride", stride, ndim, 1), per_axis("dilate", dilate, ndim, 1)
+        self.pad = per_axis("pad", pad, ndim, 0)
+        self.groups, self.channels = num_group, shape[order.index("C")]
+        self.per_group = _divided(self.channels, num_group, "the number of channels")
+        self.sizes = [shape[i] for i in spatial_axes(order)]
+        steps = list(zip(kernel, self.stride, self.pad, self.dilate, strict=True))
+        self.out = [window(size, *step) for size, step in zip(self.sizes, steps, strict=True)]
+        for size, out, (k, _, p, d) in zip(self.sizes, self.out, steps, strict=True):
+            if isinstance(out, int) and out < 1:
+                raise ValueError(f"the kernel spans {d * (k - 1) + 1}, more than the padded input: {size} + 2 * {p}")
+
+
+def _convolution(data: Any, weight: Any, bias: Any, plan: _Plan) -> Any:
+    padding = [(p, p) for p in plan.pad]
+    out = _convolve(data, weight, plan.order, plan.stride, plan.dilate, padding, plan.groups)
+    return _add_bias(out, bias, plan.order)
 
 
 def _convolution_shapes(a: Any, s: Known) -> dict[str, Any]:
-    ndim = len(a.kernel)
-    order = image_layout(a.layout, ndim)
-    c, spatial = order.index("C"), spatial_axes(order)
-    stride, dilate = per_axis("stride", a.stride, ndim, 1), per_axis("dilate", a.dilate, ndim, 1)
-    pad = per_axis("pad", a.pad, ndim, 0)
-    data: PartialShape = s.data if s.data is not None else (None,) * len(order)
-    if len(data) != len(order):
-        raise ValueError(f"data must have {len(order)} dimensions ({order}) for a {ndim}-D kernel, got {len(data)}")
+    data: Any = s.data if s.data is not None else (None,) * (len(a.kernel) + 2)
+    plan = _Plan(data, a.kernel, a.stride, a.dilate, a.pad, a.num_group, a.layout)
+    order, out, weight = plan.order, s.out[0], s.get("weight")
     _divided(a.num_filter, a.num_group, "num_filter")
-    per_group = _divided(data[c], a.num_group, "the number of channels")
-    found: dict[str, Any] = {"weight": _arranged(order, a.num_filter, per_group, a.kernel), "bias": (a.num_filter,)}
-    sizes = [window(data[i], *w) for i, w in zip(spatial, zip(a.kernel, stride, pad, dilate, strict=True), strict=True)]
-    for size, axis, k, p, d in zip(sizes, spatial, a.kernel, pad, dilate, strict=True):
-        if isinstance(size, int) and size < 1:
-            raise ValueError(
-                f"the kernel spans {d * (k - 1) + 1}, more than the padded input {data[axis]} + 2 * {p} on axis {axis}"
-            )
-    out = s.out[0]
     batch = data[0] if data[0] is not None or out is None else out[0]
-    weight = s.get("weight")
-    channels = data[c]
-    if channels is None and weight is not None and len(weight) == len(order) and weight[c] is not None:
-        channels = weight[c] * a.num_group
-    found["data"] = _arranged(order, batch, channels, [data[i] for i in spatial])
-    found["out"] = _arranged(order, batch, a.num_filter, sizes)
-    return found
+    channels = plan.channels
+    if channels is None and weight is not None and len(weight) == len(order):
+        per_group = weight[order.index("C")]
+        channels = None if per_group is None else per_group * a.num_group
+    return {
+        "data": _arranged(order, batch, channels, plan.sizes),
+        "weight": _arranged(order, a.num_filter, plan.per_group, a.kernel),
+        "bias": (a.num_filter,),
+        "out": _arranged(order, batch, a.num_filter, plan.out),
+    }
 
 
 def _no_bias(a: Any) -> tuple[str, ...]:
@@ -147,7 +153,7 @@ def convolution(
     ``out = floor((in + 2 pad - dilate (kernel - 1) - 1) / stride) + 1``. Under NHWC and NDHWC, data and result have the
     channel last and the weight is (num_filter, *kernel, C / num_group); MXNet runs these on GPU only.
     """
-    return _convolution(data, weight, bias, kernel, stride, dilate, pad, num_group, layout)
+    return _convolution(data, weight, bias, _Plan(data.shape, kernel, stride, dilate, pad, num_group, layout))
 
 
 @op(
@@ -172,8 +178,11 @@ def convolution_v1(
     no_bias: bool = False,
     layout: Literal["NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None,
 ) -> Any:
-    """Correlate images with filters, as `Convolution` does; the form that files written before MXNet 0.9 name."""
-    return _convolution(data, weight, bias, kernel, stride, dilate, pad, num_group, layout)
+    """Correlate images with filters, as `Convolution` does; the operator of old files.
+
+    The gradient is the true one; MXNet's is wrong for data where stride and dilation both exceed 1 on an axis.
+    """
+    return _convolution(data, weight, bias, _Plan(data.shape, kernel, stride, dilate, pad, num_group, layout))
 
 
 for _each in (convolution, convolution_v1):
@@ -181,7 +190,7 @@ for _each in (convolution, convolution_v1):
     _each.layout(lambda a, perm: moved_layout(a.layout, perm, _LAYOUTS))
 
 
-# Deconvolution -----------------------------------------------------------------------------------------------------------
+# Deconvolution --------------------------------------------------------------------------------------------------------
 
 
 def _transposed_axis(size: Any, kernel: int, stride: int, dilate: int, pad: int, adj: int, target: int | None) -> Any:
@@ -217,6 +226,28 @@ def _transposed_axes(
     return [_transposed_axis(*axis) for axis in zip(sizes, kernel, stride, dilate, pad, adj, targets, strict=True)]
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _transposed(data: Any, weight: Any, out: tuple[Any, ...], options: tuple[Any, ...]) -> Any:
+    """Return the transpose, in the image, of ``_convolve(image, weight, *options)``; `out` is the image's shape."""
+    image = jax.ShapeDtypeStruct(out, data.dtype)
+    return jax.linear_transpose(lambda x: _convolve(x, weight, *options), image)(data)[0]
+
+
+def _transposed_forward(data: Any, weight: Any, out: Any, options: Any) -> tuple[Any, Any]:
+    return _transposed(data, weight, out, options), (data, weight)
+
+
+def _transposed_backward(out: Any, options: Any, kept: Any, head: Any) -> tuple[Any, Any]:
+    # <transposed(data, w), head> = <data, convolve(head, w)>: a plain convolution's forward and weight gradient, many
+    # times faster than what differentiating the transpose gives.
+    data, weight = kept
+    towards_data, back = jax.vjp(lambda w: _convolve(head, w, *options), weight)
+    return towards_data, back(data)[0]
+
+
+_transposed.defvjp(_transposed_forward, _transposed_backward)
+
+
 @op(
     "Deconvolution",
     params=("weight", "bias"),
@@ -250,33 +281,28 @@ def deconvolution(
     """
     ndim = len(kernel)
     order = image_layout(layout, ndim)
-    _check_rank(data, order)
+    _check_rank(data.shape, order)
+    _divided(data.shape[order.index("C")], num_group, "the number of channels")
     sizes = [data.shape[i] for i in spatial_axes(order)]
     axes = _transposed_axes(sizes, kernel, stride, dilate, pad, adj, target_shape)
-    out = jax.ShapeDtypeStruct(_arranged(order, data.shape[0], num_filter, [size for _, _, size in axes]), data.dtype)
     steps, gaps = per_axis("stride", stride, ndim, 1), per_axis("dilate", dilate, ndim, 1)
     # adj rows at the end are reached by no window of the convolution unless its padding is shortened by as much.
-    padding = [(low, low - more) for low, more, _ in axes]
-    transpose = jax.linear_transpose(lambda y: _convolve(y, weight, order, steps, gaps, padding, num_group), out)
-    return _add_bias(transpose(data)[0], bias, order)
+    padding = tuple((low, low - more) for low, more, _ in axes)
+    out = _arranged(order, data.shape[0], num_filter, [size for _, _, size in axes])
+    return _add_bias(_transposed(data, weight, out, (order, steps, gaps, padding, num_group)), bias, order)
 
 
 @deconvolution.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
     order = image_layout(a.layout, len(a.kernel))
     c, spatial = order.index("C"), spatial_axes(order)
-    data: PartialShape = s.data if s.data is not None else (None,) * len(order)
-    if len(data) != len(order):
-        raise ValueError(
-            f"data must have {len(order)} dimensions ({order}) for a {len(a.kernel)}-D kernel, got {len(data)}"
-        )
+    data: Any = s.data if s.data is not None else (None,) * len(order)
+    _check_rank(data, order)
     _divided(data[c], a.num_group, "the number of channels")
     out, weight = s.out[0], s.get("weight")
     batch = data[0] if data[0] is not None or out is None else out[0]
     channels = data[c] if data[c] is not None or weight is None else weight[0]
-    axes = _transposed_axes(
-        [data[i] for i in spatial], a.kernel, a.stride, a.dilate, a.pad, a.adj, a.target_shape
-    )
+    axes = _transposed_axes([data[i] for i in spatial], a.kernel, a.stride, a.dilate, a.pad, a.adj, a.target_shape)
     return {
         "data": _arranged(order, batch, channels, [data[i] for i in spatial]),
         "weight": _arranged(order, channels, _divided(a.num_filter, a.num_group, "num_filter"), a.kernel),
@@ -290,7 +316,7 @@ def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
     return moved_layout(a.layout, perm, _LAYOUTS)
 
 
-# UpSampling --------------------------------------------------------------------------------------------------------------
+# UpSampling -----------------------------------------------------------------------------------------------------------
 
 
 def _upsampling_inputs(a: Any) -> tuple[str, ...]:

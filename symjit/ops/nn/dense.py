@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 from jax import lax
 
 from symjit.ops.attrs import PositiveInt
@@ -26,8 +25,8 @@ def fully_connected(
 ) -> Any:
     """Apply the affine map ``y = x W^T + b``.
 
-    data (N, ...) is flattened to (N, K) unless ``flatten=False``, which maps the last axis only; weight (num_hidden, K),
-    bias (num_hidden,) -> (N, num_hidden). float16 accumulates in float32.
+    data (N, ...) is flattened to (N, K) unless ``flatten=False``, which maps the last axis only; weight
+    (num_hidden, K), bias (num_hidden,) -> (N, num_hidden). float16 accumulates in float32.
     """
     x = data.reshape(data.shape[0], -1) if flatten and data.ndim != 2 else data
     y = lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)

@@ -140,11 +140,11 @@ def _shapes(a: Any, s: Known, layout: str | None) -> dict[str, Any]:
         if a.global_pool or not a.kernel:
             return {}
         data = (None,) * (len(a.kernel) + 2)
-    axes = {axis.at: axis for axis in _axes(data, layout, a.kernel, a.stride, a.pad, a.pooling_convention, a.global_pool)}
+    axes = {
+        axis.at: axis for axis in _axes(data, layout, a.kernel, a.stride, a.pad, a.pooling_convention, a.global_pool)
+    }
     if out is not None and len(out) == len(data):
-        data = tuple(
-            o if d is None and at not in axes else d for at, (d, o) in enumerate(zip(data, out, strict=True))
-        )
+        data = tuple(o if d is None and at not in axes else d for at, (d, o) in enumerate(zip(data, out, strict=True)))
     sizes = [(1 if a.global_pool else axes[at].out) if at in axes else d for at, d in enumerate(data)]
     return {"data": data, "out": tuple(sizes)}
 
@@ -174,7 +174,8 @@ def pooling(
     `p_value` is 1, 2 or 3 and the powers keep their sign, so that ``p_value=1`` is the plain sum. float16 accumulates
     in float32.
 
-    Unlike in MXNet on CPU, a NaN survives a maximum, and a window of -inf only stays -inf.
+    Unlike in MXNet on CPU, a NaN survives a maximum, and a window of -inf only stays -inf. The gradient of an average
+    is the true one; oneDNN's float32 kernel divides by the whole kernel for windows that hang over.
     """
     axes = _axes(data.shape, layout, kernel, stride, pad, pooling_convention, global_pool)
     if pool_type == "max":
@@ -202,7 +203,7 @@ def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
     return moved_layout(a.layout, perm, _LAYOUTS)
 
 
-# Pooling_v1 --------------------------------------------------------------------------------------------------------------
+# Pooling_v1 -----------------------------------------------------------------------------------------------------------
 
 
 @op("Pooling_v1", cast="any", rows=True)

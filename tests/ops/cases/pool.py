@@ -25,17 +25,43 @@ CASES = [
     pool("avg", (2, 3, 5, 6), kernel=(2, 3), pool_type="avg"),
     pool("avg-pad", (1, 2, 6, 7), kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="avg"),
     pool(
-        "avg-pad-excluded", (1, 2, 6, 7), kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="avg",
+        "avg-pad-excluded",
+        (1, 2, 6, 7),
+        kernel=(3, 3),
+        stride=(2, 2),
+        pad=(1, 1),
+        pool_type="avg",
         count_include_pad=False,
     ),
-    pool("avg-full", (1, 2, 6, 7), kernel=(3, 3), stride=(2, 2), pool_type="avg", pooling_convention="full"),
+    # float64 does not go through oneDNN, whose gradient contradicts its forward pass here
     pool(
-        "avg-full-pad", (1, 2, 6, 5), kernel=(3, 2), stride=(2, 2), pad=(1, 1), pool_type="avg",
-        pooling_convention="full", count_include_pad=True,
+        "avg-full",
+        (1, 2, 6, 7),
+        dtype="float64",
+        kernel=(3, 3),
+        stride=(2, 2),
+        pool_type="avg",
+        pooling_convention="full",
     ),
     pool(
-        "avg-full-pad-excluded", (1, 2, 6, 5), kernel=(3, 2), stride=(2, 2), pad=(1, 1), pool_type="avg",
-        pooling_convention="full", count_include_pad=False,
+        "avg-full-pad",
+        (1, 2, 6, 5),
+        kernel=(3, 2),
+        stride=(2, 2),
+        pad=(1, 1),
+        pool_type="avg",
+        pooling_convention="full",
+        count_include_pad=True,
+    ),
+    pool(
+        "avg-full-pad-excluded",
+        (1, 2, 6, 5),
+        kernel=(3, 2),
+        stride=(2, 2),
+        pad=(1, 1),
+        pool_type="avg",
+        pooling_convention="full",
+        count_include_pad=False,
     ),
     pool("sum", (2, 2, 5, 6), kernel=(3, 2), stride=(2, 1), pad=(1, 0), pool_type="sum"),
     pool("sum-full", (1, 2, 6, 6), kernel=(3, 3), stride=(2, 2), pool_type="sum", pooling_convention="full"),
@@ -54,14 +80,23 @@ CASES = [
         for kind in ("max", "avg", "sum", "lp")
     ),
     pool(
-        "global-ignores-the-rest", (1, 2, 3, 4), global_pool=True, kernel=(2, 2), stride=(2, 2), pad=(1, 1),
-        pool_type="avg", pooling_convention="full",
+        "global-ignores-the-rest",
+        (1, 2, 3, 4),
+        global_pool=True,
+        kernel=(2, 2),
+        stride=(2, 2),
+        pad=(1, 1),
+        pool_type="avg",
+        pooling_convention="full",
     ),
     pool("global-1d", (2, 3, 4), global_pool=True, kernel=(1,), pool_type="avg"),
     pool("global-3d", (1, 2, 2, 3, 2), global_pool=True, kernel=(1, 1, 1), pool_type="max"),
     pool("global-nhwc", (2, 3, 4, 2), global_pool=True, pool_type="avg", layout="NHWC"),
     # ranks and layouts
-    *(pool(f"1d-{kind}", (2, 3, 8), kernel=(3,), stride=(2,), pad=(1,), pool_type=kind) for kind in ("max", "avg", "sum")),
+    *(
+        pool(f"1d-{kind}", (2, 3, 8), kernel=(3,), stride=(2,), pad=(1,), pool_type=kind)
+        for kind in ("max", "avg", "sum")
+    ),
     *(
         pool(f"3d-{kind}", (1, 2, 4, 5, 4), kernel=(2, 3, 2), stride=(2, 1, 2), pad=(1, 1, 0), pool_type=kind)
         for kind in ("max", "avg", "sum")
@@ -77,8 +112,18 @@ CASES = [
     pool("ndhwc", (1, 4, 3, 5, 2), kernel=(2, 2, 2), stride=(1, 1, 2), layout="NDHWC", pool_type="avg"),
     # 'same' wants three zeros for pad in MXNet 1.9.1, a slip of its check
     *(
-        pool(f"same-{kind}", (1, 7, 2), low=0.1, kernel=(3,), stride=(2,), pad=(0, 0, 0), pool_type=kind, p_value=2,
-             pooling_convention="same", layout="NWC")
+        pool(
+            f"same-{kind}",
+            (1, 7, 2),
+            low=0.1,
+            kernel=(3,),
+            stride=(2,),
+            pad=(0, 0, 0),
+            pool_type=kind,
+            p_value=2,
+            pooling_convention="same",
+            layout="NWC",
+        )
         for kind in ("max", "avg", "sum", "lp")
     ),
     pool("same-even", (1, 6, 2), kernel=(4,), stride=(3,), pad=(0, 0, 0), pooling_convention="same", layout="NWC"),
@@ -90,7 +135,10 @@ CASES = [
     Case("Pooling", [TIES.reshape(1, 3, 3, 1)], {"kernel": (2, 2), "layout": "NHWC"}, "ties-nhwc", numeric=False),
     Case("Pooling", [NEGATIVE], {"kernel": (1, 2), "pad": (0, 1)}, "negative"),
     Case(
-        "Pooling", [NEGATIVE], {"kernel": (1, 1), "stride": (1, 4), "pooling_convention": "full"}, "empty-max",
+        "Pooling",
+        [NEGATIVE],
+        {"kernel": (1, 1), "stride": (1, 4), "pooling_convention": "full"},
+        "empty-max",
         numeric=False,
     ),
     Case(
@@ -102,8 +150,16 @@ CASES = [
     pool("one-pixel", (1, 1, 1, 1), kernel=(1, 1)),
     # dtypes
     *(
-        pool(f"float16-{kind}", (1, 2, 5, 5), dtype="float16", tol=2e-3, kernel=(2, 2), stride=(2, 2), pool_type=kind,
-             p_value=2)
+        pool(
+            f"float16-{kind}",
+            (1, 2, 5, 5),
+            dtype="float16",
+            tol=2e-3,
+            kernel=(2, 2),
+            stride=(2, 2),
+            pool_type=kind,
+            p_value=2,
+        )
         for kind in ("max", "avg", "sum", "lp")
     ),
     *(
@@ -117,15 +173,28 @@ CASES = [
     pool("max-full", (1, 2, 6, 6), op="Pooling_v1", kernel=(3, 3), stride=(2, 2), pooling_convention="full"),
     pool("avg", (1, 2, 5, 6), op="Pooling_v1", kernel=(3, 3), pad=(1, 1), stride=(2, 2), pool_type="avg"),
     pool(
-        "avg-full", (1, 2, 6, 6), op="Pooling_v1", kernel=(3, 3), pad=(1, 1), stride=(2, 2), pool_type="avg",
+        "avg-full",
+        (1, 2, 6, 6),
+        op="Pooling_v1",
+        kernel=(3, 3),
+        pad=(1, 1),
+        stride=(2, 2),
+        pool_type="avg",
         pooling_convention="full",
     ),
     pool("sum", (1, 2, 5, 6), op="Pooling_v1", kernel=(2, 2), pool_type="sum"),
-    *(pool(f"global-{kind}", (1, 2, 3, 4), op="Pooling_v1", global_pool=True, pool_type=kind) for kind in ("max", "avg", "sum")),
+    *(
+        pool(f"global-{kind}", (1, 2, 3, 4), op="Pooling_v1", global_pool=True, pool_type=kind)
+        for kind in ("max", "avg", "sum")
+    ),
     Case("Pooling_v1", [TIES], {"kernel": (2, 2)}, "ties"),
     Case("Pooling_v1", [TIES], {"kernel": (3, 3), "pad": (1, 1), "stride": (2, 2)}, "ties-pad"),
     Case("Pooling_v1", [NEGATIVE], {"kernel": (1, 2), "pad": (0, 1)}, "zero-padding"),
     Case(
-        "Pooling_v1", [NEGATIVE], {"kernel": (1, 1), "stride": (1, 4), "pooling_convention": "full"}, "empty", grad=False
+        "Pooling_v1",
+        [NEGATIVE],
+        {"kernel": (1, 1), "stride": (1, 4), "pooling_convention": "full"},
+        "empty",
+        grad=False,
     ),
 ]

@@ -1,0 +1,185 @@
+"""Tests of the ``.params`` reader on files that are cut short, damaged, made up or something else."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import pickle
+import struct
+import tarfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symjit.base import MXNetError
+from symjit.ndarray.serialize import ParamsWarning, read_array, read_arrays
+from tests.packed_params import SMALL, V1, V2, V3, array, csr, failure, floats, listing, row_sparse, shape64
+
+
+def test_truncation_at_every_byte(tmp_path: Path) -> None:
+    path = tmp_path / "cut.params"
+    for length in range(len(SMALL)):
+        path.write_bytes(SMALL[:length])
+        message = failure(path)
+        assert str(path) in message
+        assert "empty" in message if length == 0 else f"of {length}:" in message
+        assert failure(SMALL[:length]).startswith("<bytes>")
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), max_size=6), st.integers(0, len(SMALL)))
+def test_damaged_bytes_raise_nothing_else(changes: list[tuple[int, int]], length: int) -> None:
+    data = bytearray(SMALL)
+    for position, value in changes:
+        data[position] = value
+    for candidate in (bytes(data), bytes(data[:length]), bytes(data[length:])):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ParamsWarning)
+            try:
+                loaded = read_arrays(candidate)
+            except MXNetError:
+                continue
+        assert sum(item.nbytes for item in loaded.arrays if isinstance(item, np.ndarray)) <= len(candidate)
+
+
+@given(st.binary(max_size=80))
+def test_random_arrays_raise_nothing_else(tail: bytes) -> None:
+    for start in (b"", *(struct.pack("<I", magic) for magic in (V1, V2, V3))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ParamsWarning)
+            try:
+                read_array(start + tail)
+            except MXNetError:
+                continue
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (
+            array(2, (2**40, 2**40), 0, b""),
+            "shape (1099511627776, 1099511627776): expected 4835703278458516698824704 bytes",
+        ),
+        (array(0, (2**32 - 1,) * 4, 1, b""), "data of shape"),
+        (array(2, (2**31,), 0, bytes(16)), "expected 8589934592 bytes, but 24 remain"),
+        (array(2, (0, 2**62), 0, b""), "beyond what can be addressed"),
+        (row_sparse((0, 2**40), (2**40, 2**40), [], []), "beyond what can be addressed"),
+        (struct.pack("<Iii", V2, 0, 33) + bytes(400), "expected at most 32 dimensions, got 33"),
+        (struct.pack("<Iii", V2, 0, 2**31 - 1), "expected at most 32 dimensions, got 2147483647"),
+        (struct.pack("<Iii", V2, 0, -1), "expected at most 32 dimensions, got -1"),
+        (struct.pack("<I", 33) + bytes(400), "got 0x00000021"),
+        (array(2, (-1, 4), 0, b""), "expected dimensions >= 0, got (-1, 4)"),
+        (array(3, (-2, 4), 0, b""), "expected dimensions >= 0, got (-2, 4)"),
+        (array(2, (1,), 13, bytes(8)), "unknown dtype number 13"),
+        (array(2, (1,), -1, bytes(8)), "unknown dtype number -1"),
+        (struct.pack("<Ii", V2, -1) + shape64((1,)), "0 (default) or 1 (row_sparse) or 2 (csr), got -1"),
+        (struct.pack("<Ii", V2, 3) + shape64((1,)), "got 3"),
+        (struct.pack("<Ii", V3, 1) + shape64((1,)), "storage type of layout V3"),
+    ],
+)
+def test_bad_arrays(data: bytes, expected: str) -> None:
+    message = failure(listing(floats(2, 1), data))
+    assert "array 1 of 2, at byte" in message and expected in message
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (row_sparse((1, 2), (4, 2), [4], [1, 2]), "expected indices below 4"),
+        (row_sparse((1, 2), (4, 2), [-1], [1, 2]), "got -1 to -1"),
+        (csr((2, 3), [0, 1, 1], [3], [1], stored=1), "expected indices below 3"),
+        (csr((2, 3), [0, 2, 1], [1], [1], stored=1), "a step down"),
+        (csr((2, 3), [0, 1, 2], [1], [1], stored=1), "rises from 0 to the number of values, 1"),
+        (csr((2, 3), [0, 1], [1], [1], stored=1), "expected an indptr of 3 entries"),
+        (csr((2**40, 3), [0, 1], [1], [1], stored=1), "expected an indptr of 1099511627777 entries"),
+        (csr((2,), [0, 1, 1], [1], [1], stored=1), "two dimensions"),
+    ],
+)
+def test_inconsistent_sparse_arrays(data: bytes, expected: str) -> None:
+    message = failure(listing(floats(2, 1), data, names=("a", "b")))
+    assert "array 1 ('b')" in message and expected in message
+
+
+def test_inconsistent_sparse_headers() -> None:
+    assert "stored shape" in failure(listing(row_sparse((1, 3), (4, 2), [0], [1, 2])))
+    floating = bytearray(row_sparse((1, 2), (4, 2), [0], [1, 2]))
+    struct.pack_into("<i", floating, 4 + 4 + 20 + 20 + 12, 0)
+    assert "expected int64 and one dimension, got float32" in failure(listing(bytes(floating)))
+
+
+@pytest.mark.parametrize("count", [2**34, 2**63, 2**64 - 1, 20])
+def test_absurd_counts(count: int) -> None:
+    head = struct.pack("<QQ", 0x112, 0)
+    assert f"{count} arrays need" in failure(head + struct.pack("<Q", count) + bytes(64))
+    table = listing(floats(2, 1))[:-8] + struct.pack("<Q", count) + bytes(64)
+    assert f"expected 0 or 1 names, one per array, got {count}" in failure(table)
+    table = listing(floats(2, 1))[:-8] + struct.pack("<QQ", 1, max(count, 65)) + bytes(64)
+    assert "the name of array 0" in failure(table) and "64 remain" in failure(table)
+
+
+def test_names_must_be_text() -> None:
+    data = listing(floats(2, 1), names=("ab",))[:-2] + b"\xff\xfe"
+    assert "expected UTF-8 text, got b'\\xff\\xfe'" in failure(data)
+
+
+def compressed_tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("x.params"))
+    return buffer.getvalue()
+
+
+def npy() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("x", "y")
+    return buffer.getvalue()
+
+
+IMPOSTORS = [
+    (b"", "the file is empty"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
+    (b"\r\n <!DOCTYPE HTML>\n<html>", "HTML page"),
+    (b"\xef\xbb\xbf<HTML lang='en'>", "HTML page"),
+    (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML document"),
+    (b"404: Not Found", "not found"),
+    (zipped(), "zip archive"),
+    (gzip.compress(b"x"), "gzip"),
+    (compressed_tar(), "tar archive"),
+    (b"BZh91AY&SY", "bzip2"),
+    (b"\xfd7zXZ\x00\x00", "xz data"),
+    *((pickle.dumps({0: [1]}, protocol), "pickle") for protocol in (2, 3, 4, 5)),
+    (json.dumps({"nodes": []}).encode(), "-symbol.json"),
+    (npy(), "numpy.load"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (struct.pack("<II", 0xCED7230A, 3), "RecordIO"),
+    (struct.pack(">QQQ", 0x112, 0, 0), "big-endian"),
+    (b"\x13" + SMALL[1:], "wrong magic: expected 12 01 00 00 00 00 00 00, got 13 01 00 00"),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), IMPOSTORS, ids=[expected for _, expected in IMPOSTORS])
+def test_impostors(tmp_path: Path, data: bytes, expected: str) -> None:
+    path = tmp_path / "net-0000.params"
+    path.write_bytes(data)
+    message = failure(path)
+    assert message.startswith(str(path)) and expected in message
+
+
+def test_bad_sources(tmp_path: Path) -> None:
+    assert "No such file" in failure(tmp_path / "absent.params")
+    assert "cannot open" in failure(tmp_path)
+    assert "cannot open" in failure("nul\0.params")
+    assert "expected a path or the bytes" in failure(3)
