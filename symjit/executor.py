@@ -289,7 +289,7 @@ class Executor:
         program = self._program
         args = [x._cell.data if x._shape is None else x.data for x in self.arg_arrays]
         aux = [x._cell.data if x._shape is None else x.data for x in self.aux_arrays]
-        key = random.next_key(self._ctx) if program.lowered.needs_key else None
+        key = random.next_key(self._ctx) if program.lowered.draws(is_train) else None
         if self._monitor is not None:
             self._show_monitor(is_train, args, aux, key)
         with jax.enable_x64(True):

@@ -240,7 +240,7 @@ class Predictor:
             program = self._program
             args_ = [values[name] for name in program.lowered.arguments]
             aux = [values[name] for name in program.lowered.aux_states]
-            key = random.next_key(self.context) if program.lowered.needs_key else None
+            key = random.next_key(self.context) if program.lowered.draws(False) else None
             results = program.predict(args_, aux, key)
         return [np.array(x[:rows] if bucket != rows else x) for x in map(np.asarray, results)]
 

@@ -49,7 +49,6 @@ class Lowered:
         graph: the graph.
         arguments: names of the arguments, in the order of `__call__`.
         aux_states: names of the auxiliary states, in order.
-        needs_key: whether some operator draws random numbers.
     """
 
     def __init__(self, graph: Graph, variants: Mapping[int, str] | None = None) -> None:
@@ -65,8 +64,15 @@ class Lowered:
             if node.op is not None and node.operator.needs_key:
                 self._streams[id(node)] = zlib.crc32(f"{node.name}#{uses[node.name]}".encode())
                 uses[node.name] += 1
-        self.needs_key = bool(self._streams)
+        self._draws = {
+            train: any(n.operator.draws(n.params, train) for n in graph.nodes if id(n) in self._streams)
+            for train in (False, True)
+        }
         self._open = [node for node in graph.nodes if is_open(node)]
+
+    def draws(self, train: bool) -> bool:
+        """Return whether a forward draws random numbers."""
+        return self._draws[train]
 
     def __call__(
         self,
@@ -81,7 +87,7 @@ class Lowered:
         Args:
             args: the arguments in the order of `arguments`.
             aux: the auxiliary states in the order of `aux_states`.
-            key: a JAX random key; needed where `needs_key`.
+            key: a JAX random key; needed where `draws`.
             train: whether this is a training forward.
             tap: called with every operator node and its outputs, while tracing.
 

@@ -102,7 +102,7 @@ def run(
 ) -> Any:
     """Run an operator whose attributes have been parsed and split by `split_dynamic`; otherwise as `invoke`."""
     where = inputs[0]._cell.context if inputs else (ctx or current_context())
-    key = random.next_key(where) if op.needs_key else None
+    key = random.next_key(where) if op.draws(values, train) else None
     train = train and op.needs_train
     made = _compiled(op, static, train, None if inputs else where.device)
     try:

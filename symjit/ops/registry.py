@@ -68,6 +68,7 @@ class Op:
         role: what an input is for, ``{"label": "label"}``.
         cast: ``"low"`` gains from low precision, ``"any"`` tolerates it, ``"float32"`` needs full precision.
         rows: whether output row i depends on row i of the inputs alone; a bool or a function of the attributes.
+        needs_key: whether the function takes a random key; `draws` tells when it looks at it.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Op:
         cast: Cast,
         layout: Literal["opaque", "agnostic"],
         rows: bool | Callable[[Any], bool],
+        draws: Callable[[Any, bool], bool] | None,
     ) -> None:
         self.fn = fn
         self.name = name
@@ -110,6 +112,7 @@ class Op:
         self._layout_rule: Callable[[Any, tuple[int, ...]], Mapping[str, Any] | None] | None = None
         self.layout_kind: str = layout
         self._rows = rows
+        self._draws = draws
         self.shape_rule: Rule | None = None
         self.dtype_rule: Rule | None = None
         self.grad_rule: Callable[..., Any] | None = None
@@ -276,6 +279,10 @@ class Op:
         total = self.num_outputs(attrs)
         return ("output",) if total == 1 else tuple(f"output{i}" for i in range(total))
 
+    def draws(self, attrs: Any, train: bool) -> bool:
+        """Return whether a forward draws random numbers, so that it must be given a key."""
+        return self.needs_key and (self._draws is None or bool(self._draws(attrs, train)))
+
     def keeps_rows(self, attrs: Any) -> bool:
         """Return whether output row i depends on row i of the batched inputs alone."""
         return bool(self._rows(attrs)) if callable(self._rows) else self._rows
@@ -297,7 +304,7 @@ class Op:
         Args:
             attrs: what `parse_attrs` returned; dynamic attributes may be traced values.
             inputs: the inputs of `input_names`, in that order.
-            key: a JAX random key, for an operator that draws numbers.
+            key: a JAX random key, where `draws` says so.
             train: whether this is a training forward.
             subgraphs: the callables of a control-flow operator.
             variant: run this lowering instead of the default one.
@@ -388,6 +395,7 @@ def op(
     cast: Cast = "float32",
     layout: Literal["opaque", "agnostic"] = "opaque",
     rows: bool | Callable[[Any], bool] = False,
+    draws: Callable[[Any, bool], bool] | None = None,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declare an operator; the arguments are the facts that `Op` documents.
 
@@ -409,6 +417,7 @@ def op(
         cast: which precision it tolerates.
         layout: ``"agnostic"`` if any permutation of the axes commutes with it.
         rows: whether it treats the rows of a batch one by one.
+        draws: ``(attrs, train)``, whether an operator that takes a key looks at it; always, if not given.
 
     Raises:
         TypeError: a name is taken or a fact names an input that does not exist (at import time).
@@ -434,6 +443,7 @@ def op(
             cast=cast,
             layout=layout,
             rows=rows,
+            draws=draws,
         )
         for each in (name, *aliases):
             if each in _OPS:

@@ -212,6 +212,7 @@ def _num_outputs(a: Any) -> int:
     outputs=_num_outputs,
     output_names=lambda a: ("output", "state_output", "statecell_output")[: _num_outputs(a)],
     cast="low",
+    draws=lambda a, train: train and a.p > 0.0,
 )
 def rnn(
     data: Any,

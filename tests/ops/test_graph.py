@@ -39,7 +39,7 @@ def test_inference_forward(family: str, case: Case) -> None:
     with jax.enable_x64(True):
         args = dict(zip(names, arrays, strict=True))
         lowered = lower(graph)
-        key = jax.random.key(0) if lowered.needs_key else None
+        key = jax.random.key(0) if lowered.draws(case.train) else None
         results = jax.eval_shape(
             lambda a, x, k: lowered(a, x, k, case.train)[0],
             [args[n] for n in lowered.arguments],

@@ -63,6 +63,7 @@ def _(primals: Any, tangents: Any) -> tuple[Any, Any]:
     output_names=lambda a: ("output", "mask") if a.act_type == "rrelu" else ("output",),
     cast="any",
     rows=True,
+    draws=lambda a, train: train and a.act_type == "rrelu",
 )
 def leaky_relu(
     data: Any,
@@ -82,7 +83,8 @@ def leaky_relu(
     with r drawn from [lower_bound, upper_bound] for every element in training and their mean otherwise, and r as a
     second output (zeros in inference; MXNet leaves it unwritten there). ``gelu`` is x Phi(x) with the exact error
     function. The slope at 0 is that of the negative side. The gradient of ``selu`` below zero is MXNet's,
-    ``scale (alpha + y)``, where the true one is ``scale alpha + y``.
+    ``scale (alpha + y)``, where the true one is ``scale alpha + y``. Deviation: the gradient of gamma is always the
+    true one; inside a network MXNet often returns it multiplied by gamma, for its buffers overlap.
     """
     if act_type == "gelu":
         return jax.nn.gelu(data, approximate=False)

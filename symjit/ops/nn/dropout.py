@@ -14,7 +14,13 @@ from symjit.ops.shapes import normalize_axis, same
 __all__: list[str] = []
 
 
-@op("Dropout", ignored=("cudnn_off",), cast="any", rows=lambda a: a.mode != "always")
+@op(
+    "Dropout",
+    ignored=("cudnn_off",),
+    cast="any",
+    rows=lambda a: a.mode != "always",
+    draws=lambda a, train: train or a.mode == "always",
+)
 def dropout(
     data: Any,
     *,
