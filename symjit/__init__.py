@@ -9,10 +9,8 @@ from symjit import executor as executor
 from symjit import model as model
 from symjit import name as name
 from symjit import ndarray as ndarray
-from symjit import ndarray as nd
 from symjit import predictor as predictor
 from symjit import random as random
-from symjit import symbol as sym
 from symjit import symbol as symbol
 from symjit.attribute import AttrScope as AttrScope
 from symjit.base import MXNetError as MXNetError
@@ -36,4 +34,5 @@ __version__ = "0.1.0.dev0"
 #: The MXNet release whose behaviour is reproduced, and the number that saved graphs carry.
 __mxnet_version__ = "1.9.1"
 
-rnd = random
+#: MXNet's short names of its modules.
+nd, sym, rnd = ndarray, symbol, random

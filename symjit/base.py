@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -49,7 +49,7 @@ def np_dtype(value: Any) -> np.dtype[Any]:
     if isinstance(value, int) and not isinstance(value, bool):
         return dtype_from_flag(value)
     try:
-        dtype = np.dtype(value)
+        dtype = np.dtype(cast(Any, value))
     except TypeError:
         dtype = None
     if dtype is None or dtype not in _FLAG_OF:

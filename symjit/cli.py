@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         return options.run(options)
+    except BrokenPipeError:
+        # The reader of a pipe has gone; nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (MXNetError, Refused, OSError) as error:
         if options.debug:
             raise
@@ -41,10 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of a pipe has gone; nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _one_line(error: Exception) -> str:
@@ -93,7 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("prefix", metavar="PREFIX")
     verify.add_argument("--epoch", type=int, default=0)
     verify.add_argument(
-        "--golden", required=True, metavar="FILE.npz", help="arrays 'in:NAME' for every input and 'out:I' for every output"
+        "--golden",
+        required=True,
+        metavar="FILE.npz",
+        help="arrays 'in:NAME' for every input and 'out:I' for every output",
     )
     verify.add_argument(
         "--rtol",
@@ -116,7 +119,7 @@ def _context(name: str | None) -> Context:
     return context
 
 
-# inspect ---------------------------------------------------------------------------------------------------------------
+# inspect -------------------------------------------------------------------------------------------------------------
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -237,13 +240,15 @@ def _print_report(report: dict[str, Any]) -> None:
         return
     found = report["parameters"]
     kinds = ", ".join(f"{count} x {name}" for name, count in found["dtypes"].items())
-    print(f"{found['file']}: {found['arrays']} arrays ({kinds}), {found['elements']:,} numbers, {found['bytes']:,} bytes")
+    print(
+        f"{found['file']}: {found['arrays']} arrays ({kinds}), {found['elements']:,} numbers, {found['bytes']:,} bytes"
+    )
     print(f"  format: {', '.join(map(str, found['format']))}")
     print(f"  missing: {', '.join(found['missing']) or 'none'}")
     print(f"  left over: {', '.join(found['left_over']) or 'none'}")
 
 
-# predict ---------------------------------------------------------------------------------------------------------------
+# predict -------------------------------------------------------------------------------------------------------------
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -270,7 +275,8 @@ def _predict(options: argparse.Namespace) -> int:
         if len(rows) > 8:
             print(f"  ... {len(rows) - 8} more rows")
     if options.output:
-        np.savez(options.output, **{f"out:{i}": value for i, value in enumerate(results)})
+        arrays: dict[str, Any] = {f"out:{i}": value for i, value in enumerate(results)}
+        np.savez(options.output, **arrays)
         print(f"wrote {options.output}")
     return 0
 
@@ -339,14 +345,15 @@ def _read_picture(file: str, shape: tuple[int, ...] | None) -> np.ndarray:
     if picture is None:
         raise Refused(f"{file}: not a picture that OpenCV can read")
     if shape is not None:
-        picture = cv2.resize(picture, (shape[-1], shape[-2]), interpolation=cv2.INTER_LINEAR)
+        height, width = list(shape)[-2:]
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
     if channels == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     planes = picture.reshape(*picture.shape[:2], channels).transpose(2, 0, 1)
     return np.ascontiguousarray(planes, dtype=np.float32)[None]
 
 
-# verify ----------------------------------------------------------------------------------------------------------------
+# verify --------------------------------------------------------------------------------------------------------------
 
 
 def _verify(options: argparse.Namespace) -> int:

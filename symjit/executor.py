@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 from symjit import random
 from symjit.base import MXNetError
 from symjit.context import Context
-from symjit.ir.graph import Graph
+from symjit.ir.graph import Graph, Node
 from symjit.ir.infer import infer
 from symjit.ir.lower import Lowered, lower
 from symjit.ndarray import NDArray, zeros
@@ -30,6 +31,11 @@ from symjit.ndarray.array import wrap
 __all__ = ["Executor", "Program"]
 
 _GRAD_REQS = ("write", "add", "null")
+
+# XLA's fusion copies producers into their consumers. In the backward of an unrolled network, a long elementwise chain,
+# compile time explodes then: 100 LSTM steps (1,300 nodes) take 40 s, and 3 s without fusion.
+_MANY_NODES = 1000
+_UNFUSED = {"xla_disable_hlo_passes": "fusion"}
 
 
 @jax.tree_util.register_static
@@ -70,7 +76,10 @@ class Program:
         self._overruled = [entry in entries[i + 1 :] for i, entry in enumerate(entries)]
         self.traces: Counter[str] = Counter()
         self._residuals: dict[tuple[int, ...], Callable[..., Any]] = {}
-        self._backwards: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._backwards: dict[tuple[int, ...], Callable[..., Any]] = {}
+        self._taps: dict[tuple[bool, bool], tuple[Callable[..., Any], list[str]]] = {}
+        many = len(graph.nodes) - len(graph.variables) > _MANY_NODES
+        self._backward_options = _UNFUSED if many and _understands(*_UNFUSED.items()) else None
 
     @cached_property
     def predict(self) -> Callable[..., Any]:
@@ -108,7 +117,7 @@ class Program:
 
             outputs, vjp, new_aux = jax.vjp(chosen, *(args[i] for i in wanted), has_aux=True)
             leaves, treedef = jax.tree.flatten(vjp)
-            known = {id(x): i for i, x in enumerate((*args, *aux, *outputs))}
+            known = {id(x): i for i, x in enumerate((*args, *aux, *outputs, *new_aux))}
             return outputs, new_aux, _Residuals([_Ref(known[id(x)]) if id(x) in known else x for x in leaves], treedef)
 
         made = self._residuals[wanted] = jax.jit(run)
@@ -124,38 +133,70 @@ class Program:
             heads = [jnp.zeros_like(h) if skip else h for h, skip in zip(heads, self._overruled, strict=True)]
             grads = list(_pull_back(residuals, referenced, heads))
             for position, old in zip(adding, sums, strict=True):
-                grads[position] = grads[position] + old
+                grads[position] = grads[position].astype(old.dtype) + old
             return grads
 
-        made = self._backwards[adding] = jax.jit(run)
+        made = self._backwards[adding] = jax.jit(run, compiler_options=self._backward_options)
         return made
 
-    @lru_cache(maxsize=4)  # noqa: B019  (the cache dies with the program)
     def taps(self, train: bool, inputs: bool) -> tuple[Callable[..., Any], list[str]]:
-        """Return ``(args, aux, key) -> values`` of all visible outputs of all nodes, and their names."""
+        """Return ``(args, aux, key) -> values`` of what a monitor sees, and the names, complete after the first call.
+
+        These are all outputs of all operators, hidden ones too, and with `inputs` their inputs as well: a variable
+        under its own name, and every input as ``<node>_<input>``.
+        """
+        if (train, inputs) in self._taps:
+            return self._taps[train, inputs]
         names: list[str] = []
 
         def run(args: Any, aux: Any, key: Any) -> Any:
             names.clear()
             values: list[Any] = []
+            graph = self.lowered.graph
+            variables = zip((*graph.arguments, *graph.aux_states), (*args, *aux), strict=True)
+            results: dict[int, Sequence[Any]] = {id(node): (value,) for node, value in variables}
 
-            def tap(node: Any, outputs: Sequence[Any]) -> None:
-                for i in range(node.num_visible):
-                    names.append(node.output_name(i))
-                    values.append(outputs[i])
+            def show(name: str, value: Any) -> None:
+                names.append(name)
+                values.append(value)
 
-            if inputs:
-                names.extend([*self.lowered.arguments, *self.lowered.aux_states])
-                values.extend([*args, *aux])
+            def tap(node: Node, outputs: Sequence[Any]) -> None:
+                if inputs:
+                    for name, entry in zip(node.operator.input_names(node.params), node.inputs, strict=True):
+                        value = results[id(entry.node)][entry.index]
+                        if entry.node.op is None:
+                            show(entry.node.name, value)
+                        show(f"{node.name}_{name}", value)
+                for i, value in enumerate(outputs):
+                    show(node.output_name(i), value)
+                results[id(node)] = outputs
+
             self.lowered(args, aux, key, train, tap=tap)
             return values
 
-        return jax.jit(run), names
+        made = self._taps[train, inputs] = jax.jit(run), names
+        return made
+
+
+@lru_cache(maxsize=8)
+def _understands(*options: tuple[str, str]) -> bool:
+    """Return whether this jaxlib knows compile options."""
+    try:
+        jax.jit(lambda: np.float32(0), compiler_options=dict(options)).lower().compile()
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _pull_back(residuals: _Residuals, referenced: Sequence[Any], heads: Sequence[Any]) -> Any:
     leaves = [referenced[x.index] if _is_ref(x) else x for x in residuals.leaves]
-    return jax.tree.unflatten(residuals.treedef, leaves)(tuple(heads))
+    # To JAX the cotangent of whole numbers is of a dtype of its own that holds nothing.
+    heads = tuple(x if _is_inexact(x) else np.zeros(x.shape, jax.dtypes.float0) for x in heads)
+    return jax.tree.unflatten(residuals.treedef, leaves)(heads)
+
+
+def _is_inexact(value: Any) -> bool:
+    return jnp.issubdtype(value.dtype, np.inexact)
 
 
 class Executor:
@@ -198,7 +239,10 @@ class Executor:
             g if request != "null" else None for g, request in zip(grads, grad_reqs, strict=True)
         ]
         self._grad_reqs = [r if g is not None else "null" for r, g in zip(grad_reqs, self.grad_arrays, strict=True)]
-        self._wanted = tuple(i for i, r in enumerate(self._grad_reqs) if r != "null")
+        # Whole numbers have no gradient: the array for it is filled with zeros.
+        asked = [i for i, r in enumerate(self._grad_reqs) if r != "null"]
+        self._wanted = tuple(i for i in asked if _is_inexact(self.arg_arrays[i]))
+        self._zeroed = [self.grad_arrays[i] for i in asked if i not in self._wanted and self._grad_reqs[i] == "write"]
         self._adding = tuple(k for k, i in enumerate(self._wanted) if self._grad_reqs[i] == "add")
         self._check_names()
         self._check_arrays()
@@ -226,7 +270,7 @@ class Executor:
         if missing:
             raise MXNetError(f"the shapes of {missing} can not be inferred from the bound arrays")
 
-    # Access --------------------------------------------------------------------------------------------------------------
+    # Access ----------------------------------------------------------------------------------------------------------
 
     @property
     def arg_dict(self) -> dict[str, NDArray]:
@@ -268,7 +312,7 @@ class Executor:
         """The compiled functions."""
         return self._program
 
-    # Running -------------------------------------------------------------------------------------------------------------
+    # Running ---------------------------------------------------------------------------------------------------------
 
     def forward(self, is_train: bool = False, **kwargs: Any) -> list[NDArray]:
         """Compute the outputs.
@@ -287,24 +331,26 @@ class Executor:
         if kwargs:
             self._feed(kwargs)
         program = self._program
+        # What the last training forward kept would otherwise stay until this one has made its own.
+        self._pending = None
         args = [x._cell.data if x._shape is None else x.data for x in self.arg_arrays]
         aux = [x._cell.data if x._shape is None else x.data for x in self.aux_arrays]
         key = random.next_key(self._ctx) if program.lowered.draws(is_train) else None
         if self._monitor is not None:
             self._show_monitor(is_train, args, aux, key)
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), self._placed():
             if not is_train:
                 results = program.predict(args, aux, key)
             elif not self._wanted:
                 results, new_aux = program.train(args, aux, key)
-                self._commit(new_aux)
+                self._commit(new_aux, shared=False)
             else:
                 results, new_aux, residuals = program.forward_residuals(self._wanted)(args, aux, key)
-                self._pending = residuals, (*args, *aux, *results)
+                self._pending = residuals, (*args, *aux, *results, *new_aux)
                 # The references above outlive this call, so nobody may give these buffers away meanwhile.
-                for x in (*self.arg_arrays, *self.aux_arrays):
+                for x in self.arg_arrays:
                     x._cell.shared = True
-                self._commit(new_aux)
+                self._commit(new_aux, shared=True)
         if self._outputs is None:
             self._outputs = [wrap(x, self._ctx, shared=is_train) for x in results]
         else:
@@ -324,10 +370,12 @@ class Executor:
         Raises:
             MXNetError: there was no training forward, or a head gradient is needed and not given.
         """
+        for array in self._zeroed:
+            array[:] = 0  # type: ignore[index]
         if not self._wanted:
             return
         if self._pending is None:
-            raise MXNetError("backward: call forward(is_train=True) first")
+            raise MXNetError("backward: the last forward must have been forward(is_train=True)")
         residuals, referenced = self._pending
         with jax.enable_x64(True):
             heads = self._heads(out_grads, residuals, referenced)
@@ -337,9 +385,17 @@ class Executor:
         for target, value in zip(targets, grads, strict=True):
             target.assign(value, owned=True)  # type: ignore[union-attr]
 
+    def _placed(self) -> AbstractContextManager[Any]:
+        # Arrays carry their device along; a graph without any has to be told.
+        return nullcontext() if self.arg_arrays or self.aux_arrays else jax.default_device(self._ctx.device)
+
+    def _results(self, referenced: Sequence[Any]) -> Sequence[Any]:
+        """Return the outputs of the forward among what its residuals refer to."""
+        start = len(self.arg_arrays) + len(self.aux_arrays)
+        return referenced[start : start + len(self._graph.heads)]
+
     def _heads(self, out_grads: Any, residuals: _Residuals, referenced: Sequence[Any]) -> list[Any]:
-        outputs = self.outputs
-        results = referenced[len(referenced) - len(outputs) :]
+        results = self._results(referenced)
         if out_grads is None:
             needed = self._needed_heads(residuals, referenced)
             if needed:
@@ -349,10 +405,13 @@ class Executor:
                 )
             return [_zeros_like(x) for x in results]
         if isinstance(out_grads, Mapping):
+            missing = [name for name in self._graph.output_names if name not in out_grads]
+            if missing:
+                raise KeyError(f"backward: out_grads has no {missing[0]!r}; it holds {sorted(out_grads)}")
             out_grads = [out_grads[name] for name in self._graph.output_names]
         given = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads)
-        if len(given) != len(outputs):
-            raise MXNetError(f"backward: {len(outputs)} outputs, but {len(given)} head gradients")
+        if len(given) != len(results):
+            raise MXNetError(f"backward: {len(results)} outputs, but {len(given)} head gradients")
         for name, head, output in zip(self._graph.output_names, given, results, strict=True):
             if not isinstance(head, NDArray):
                 raise TypeError(f"backward: the head gradient of {name!r} is a {type(head).__name__}, not an NDArray")
@@ -366,7 +425,7 @@ class Executor:
     def _needed_heads(self, residuals: _Residuals, referenced: Sequence[Any]) -> list[str]:
         """Return the outputs whose head gradient some gradient depends on."""
         if not hasattr(self, "_head_needs"):
-            results = referenced[len(referenced) - len(self.outputs) :]
+            results = self._results(referenced)
             heads = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in results]
             leaves, treedef = jax.tree.flatten((residuals, list(referenced)))
             held = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves]
@@ -384,12 +443,12 @@ class Executor:
             self._head_needs = [n for n, v in zip(names, jaxpr.invars[: len(heads)], strict=True) if v in live]
         return self._head_needs
 
-    def _commit(self, new_aux: Sequence[Any]) -> None:
+    def _commit(self, new_aux: Sequence[Any], *, shared: bool) -> None:
         for state, value in zip(self.aux_arrays, new_aux, strict=True):
             if state._shape is None:
-                state._cell.data, state._cell.shared = value, False
+                state._cell.data, state._cell.shared = value, shared
             else:
-                state.assign(value, owned=True)
+                state.assign(value, owned=not shared)
 
     def _feed(self, values: Mapping[str, Any]) -> None:
         held = self.arg_dict
@@ -405,7 +464,7 @@ class Executor:
                 )
             held[name].assign(value)
 
-    # Parameters, shapes, monitoring -----------------------------------------------------------------------------------------
+    # Parameters, shapes, monitoring ----------------------------------------------------------------------------------
 
     def copy_params_from(
         self,
@@ -486,11 +545,10 @@ class Executor:
     def _show_monitor(self, is_train: bool, args: Any, aux: Any, key: Any) -> None:
         callback, everything = self._monitor  # type: ignore[misc]
         run, names = self._program.taps(is_train, everything)
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), self._placed():
             values = run(args, aux, key)
-        count = len(args) + len(aux) if everything else 0
-        for i, (name, value) in enumerate(zip(names, values, strict=True)):
-            callback(name, wrap(value, self._ctx, shared=i < count))
+        for name, value in zip(names, values, strict=True):
+            callback(name, wrap(value, self._ctx, shared=True))
 
     def debug_str(self) -> str:
         """Return a description of the graph and its arrays."""

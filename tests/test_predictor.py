@@ -181,9 +181,9 @@ def test_errors_say_what_is_wrong() -> None:
     net = mlp()
     params = weights(net, data=(2, 3))
     predictor = Predictor(net.graph, params)
-    with pytest.raises(mx.MXNetError, match="unknown.*image"):
+    with pytest.raises(mx.MXNetError, match=r"unknown.*image"):
         predictor(image=np.ones((2, 3)))
-    with pytest.raises(mx.MXNetError, match="missing.*data"):
+    with pytest.raises(mx.MXNetError, match=r"missing.*data"):
         predictor({})
     with pytest.raises(mx.MXNetError, match=r"2 inputs given"):
         predictor(np.ones((2, 3)), np.ones(2))

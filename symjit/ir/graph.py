@@ -121,8 +121,8 @@ class Unsupported(MXNetError):
         )
         count = len(self.nodes)
         super().__init__(
-            f"{count} operator{'s' * (count != 1)} of this graph {'are' if count != 1 else 'is'} not supported: {listed}."
-            " See docs/operators.md for the supported operators"
+            f"{count} operator{'s' * (count != 1)} of this graph {'are' if count != 1 else 'is'} not supported:"
+            f" {listed}. See docs/operators.md for the supported operators"
         )
 
 
@@ -195,7 +195,7 @@ class Graph:
 
     def walk(self) -> Iterator[Node]:
         """Yield all nodes, those of subgraphs too."""
-        pending = [self]
+        pending: list[Graph] = [self]
         while pending:
             graph = pending.pop()
             for node in graph.nodes:

@@ -15,7 +15,9 @@ __all__ = ["rows_independent"]
 _PROBE = 29
 
 
-def rows_independent(graph: Graph, inputs: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+def rows_independent(
+    graph: Graph, inputs: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]]
+) -> bool:
     """Return whether row i of every output depends on row i of the inputs alone, so that a batch may be padded.
 
     Args:

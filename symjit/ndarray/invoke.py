@@ -31,7 +31,7 @@ def _compiled(op: Op, static: Any, train: bool, device: Any) -> _Call:
     """Return what runs an operator; the dynamic attributes are arguments, `device` is where no input says it."""
 
     def call(dynamic: tuple[Any, ...], key: Any, inputs: tuple[Any, ...]) -> Any:
-        attrs = static._replace(**dict(zip(op.dynamic, dynamic, strict=True))) if dynamic else static
+        attrs = _joined(op, static, dynamic)
         _check_dtypes(op, attrs, inputs)
         return op.call(attrs, inputs, key=key, train=train)
 
@@ -59,6 +59,10 @@ def split_dynamic(op: Op, attrs: Any) -> tuple[Any, tuple[Any, ...]]:
     if not op.dynamic:
         return attrs, ()
     return attrs._replace(**dict.fromkeys(op.dynamic)), tuple(getattr(attrs, name) for name in op.dynamic)
+
+
+def _joined(op: Op, static: Any, dynamic: tuple[Any, ...]) -> Any:
+    return static._replace(**dict(zip(op.dynamic, dynamic, strict=True))) if dynamic else static
 
 
 def invoke(
@@ -102,7 +106,7 @@ def run(
 ) -> Any:
     """Run an operator whose attributes have been parsed and split by `split_dynamic`; otherwise as `invoke`."""
     where = inputs[0]._cell.context if inputs else (ctx or current_context())
-    key = random.next_key(where) if op.draws(values, train) else None
+    key = random.next_key(where) if op.needs_key and op.draws(_joined(op, static, dynamic), train) else None
     train = train and op.needs_train
     made = _compiled(op, static, train, None if inputs else where.device)
     try:

@@ -276,8 +276,8 @@ def _integer(value: Any) -> int | None:
             text = text[:-1]
         digits = text[1:] if text[:1] in ("+", "-") else text
         return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
-        return int(value)
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) and value == int(value) else None
     try:
         return operator.index(value)
     except TypeError:

@@ -148,7 +148,7 @@ class Op:
         self.needs_key, self.needs_train = "key" in reserved, "train" in reserved
         self.needs_subgraphs = "subgraphs" in reserved
         self.dynamic = tuple(name for name, attr in attrs.items() if attr.type.dynamic)
-        self.Attrs = namedtuple(f"{fn.__name__}_attrs", list(attrs))  # type: ignore[misc]  # noqa: PYI024
+        self.Attrs = namedtuple(f"{fn.__name__}_attrs", list(attrs))  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
@@ -211,7 +211,7 @@ class Op:
 
         return attach
 
-    # Facts that depend on the attributes -------------------------------------------------------------------------------
+    # Facts that depend on the attributes -----------------------------------------------------------------------------
 
     def parse_attrs(self, raw: Mapping[str, Any]) -> Any:
         """Return the typed attributes of Python values or JSON strings.
@@ -491,9 +491,9 @@ def known_inputs(operator: Op, attrs: Any, inputs: Sequence[Any], outputs: Seque
 
 
 def _hashable(value: Any) -> Any:
-    if isinstance(value, list) or hasattr(value, "tolist"):
-        return tuple(value) if getattr(value, "ndim", 1) else value.item()
-    return value
+    if hasattr(value, "tolist"):
+        value = value.tolist()  # a NumPy array or number
+    return tuple(value) if isinstance(value, list) else value
 
 
 table = partial(op, layout="agnostic", rows=True, cast="any")

@@ -34,7 +34,7 @@ def bind(
     _check_context(ctx)
     names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
     arguments = _arrays("args", args, names)
-    grads = [None] * len(names) if args_grad is None else _arrays("args_grad", args_grad, names, optional=True)
+    grads: list[Any] = [None] * len(names) if args_grad is None else _arrays("args_grad", args_grad, names, True)
     aux = _arrays("aux_states", [] if aux_states is None else aux_states, states)
     for kind, listed, arrays in (("argument", names, arguments), ("gradient", names, grads), ("state", states, aux)):
         for name, array in zip(listed, arrays, strict=True):
@@ -44,9 +44,7 @@ def bind(
                     f" move it with as_in_context({ctx})"
                 )
     requests = _requests(grad_req, names)
-    return Executor(
-        symbol.graph, ctx, arguments, grads, requests, aux, program=symbol.program, symbol=symbol  # type: ignore[arg-type]
-    )
+    return Executor(symbol.graph, ctx, arguments, grads, requests, aux, program=symbol.program, symbol=symbol)
 
 
 def simple_bind(
@@ -73,7 +71,8 @@ def simple_bind(
     graph = symbol.graph
     requests = _requests(grad_req, symbol.list_arguments())
     found = infer(graph, {name: tuple(shape) for name, shape in shapes.items()}, type_dict)
-    missing = [name for name in found.missing() if name in set(symbol.list_inputs())]
+    inputs = set(symbol.list_inputs())
+    missing = [name for name in found.missing() if name in inputs]
     if missing:
         raise MXNetError(
             f"simple_bind: the shapes of {missing} can not be inferred from"
@@ -165,8 +164,8 @@ def _check_context(ctx: Any) -> None:
         raise TypeError(f"Context type error: expected a Context such as mx.cpu(), got {ctx!r}")
 
 
-def _arrays(kind: str, given: Any, names: list[str], *, optional: bool = False) -> list[NDArray | None]:
-    """Return arrays in the order of `names`."""
+def _arrays(kind: str, given: Any, names: list[str], optional: bool = False) -> list[Any]:
+    """Return arrays in the order of `names`, None in place of those that are not there if `optional`."""
     if isinstance(given, Mapping):
         if not optional:
             missing = [name for name in names if name not in given]
@@ -202,7 +201,7 @@ def _requests(grad_req: GradReq, names: list[str]) -> list[str]:
             raise ValueError(f"grad_req: expected {len(names)} items for the arguments {names}, got {len(found)}")
     else:
         raise TypeError(f"grad_req must be a string, a list or a dict, got {type(grad_req).__name__}")
-    wrong = [request for request in [*found, *([grad_req] if isinstance(grad_req, str) else [])] if request not in _REQUESTS]
-    if wrong:
-        raise ValueError(f"grad_req must be in {_REQUESTS}, got {wrong[0]!r}")
+    for request in (grad_req, *found) if isinstance(grad_req, str) else found:
+        if request not in _REQUESTS:
+            raise ValueError(f"grad_req must be in {_REQUESTS}, got {request!r}")
     return found

@@ -10,7 +10,20 @@ from typing import Any
 from symjit.symbol.functions import internal
 from symjit.symbol.symbol import Symbol
 
-__all__ = ["arange", "eye", "full", "hypot", "linspace", "maximum", "minimum", "ones", "pow", "power", "split_v2", "zeros"]
+__all__ = [
+    "arange",
+    "eye",
+    "full",
+    "hypot",
+    "linspace",
+    "maximum",
+    "minimum",
+    "ones",
+    "pow",
+    "power",
+    "split_v2",
+    "zeros",
+]
 
 Shape = int | Sequence[int]
 
@@ -101,9 +114,7 @@ def split_v2(
 Symbol.split_v2 = split_v2  # type: ignore[attr-defined]
 
 
-def _mixed(
-    left: Any, right: Any, both: str, scalar: str, reflected: str, numbers: Callable[[Any, Any], Any]
-) -> Any:
+def _mixed(left: Any, right: Any, both: str, scalar: str, reflected: str, numbers: Callable[[Any, Any], Any]) -> Any:
     """Apply the operator that fits what is a Symbol and what is a number."""
     if isinstance(left, Symbol) and isinstance(right, Symbol):
         return internal(both)(left, right)

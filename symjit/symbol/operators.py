@@ -147,9 +147,7 @@ class Operators(ABC):
         """Return ``mx.sym.expand_dims(self, axis)``; `inplace` is without effect."""
         return self._apply("expand_dims", "expand_dims", [self], {"axis": axis}, name, attr)
 
-    def flatten(
-        self, inplace: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None
-    ) -> Self:
+    def flatten(self, inplace: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None) -> Self:
         """Return ``mx.sym.flatten(self)``; `inplace` is without effect."""
         return self._apply("Flatten", "flatten", [self], None, name, attr)
 

@@ -99,7 +99,7 @@ class Symbol(Operators):
         node = self._heads[0].node
         return node if all(entry.node is node for entry in self._heads) else None
 
-    # What it is ----------------------------------------------------------------------------------------------------------
+    # What it is ------------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         if self.name is None:
@@ -176,7 +176,7 @@ class Symbol(Operators):
         entries = {key: value.entry(f"the argument {key!r}") for key, value in kwargs.items()}
         return Symbol(compose.substitute(self._heads, entries, name))
 
-    # Attributes ----------------------------------------------------------------------------------------------------------
+    # Attributes ------------------------------------------------------------------------------------------------------
 
     def attr(self, key: str) -> str | None:
         """Return an attribute as text, None if there is none or this is a group; ``name`` is the name."""
@@ -231,7 +231,7 @@ class Symbol(Operators):
             object.__setattr__(node, "name", kwargs["name"])
         _edits[0] += 1
 
-    # Structure -----------------------------------------------------------------------------------------------------------
+    # Structure -------------------------------------------------------------------------------------------------------
 
     def _output_names(self) -> list[str]:
         derived = self._now()
@@ -256,13 +256,9 @@ class Symbol(Operators):
         return list(self._output_names())
 
     def get_internals(self) -> Symbol:
-        """Return the group of all outputs of all nodes, from which one can be chosen: ``net.get_internals()["x_output"]``."""
+        """Return the group of all outputs of all nodes; choose one by name, ``net.get_internals()["fc1_output"]``."""
         return Symbol(
-            [
-                Entry(node, i, compose.version(node))
-                for node in self.graph.nodes
-                for i in range(node.num_visible)
-            ]
+            [Entry(node, i, compose.version(node)) for node in self.graph.nodes for i in range(node.num_visible)]
         )
 
     def get_children(self) -> Symbol | None:
@@ -271,7 +267,7 @@ class Symbol(Operators):
         inputs = [entry for node in nodes.values() for entry in node.inputs]
         return Symbol(inputs) if inputs else None
 
-    # Inference -----------------------------------------------------------------------------------------------------------
+    # Inference -------------------------------------------------------------------------------------------------------
 
     def infer_shape(self, *args: tuple[int, ...] | None, **kwargs: tuple[int, ...]) -> Shapes:
         """Infer the shapes of all arguments, outputs and auxiliary states.
@@ -287,12 +283,12 @@ class Symbol(Operators):
         Raises:
             MXNetError: shapes contradict each other; the message names operator, node, input and both shapes.
         """
-        arguments, outputs, states = found = self._infer_shapes(args, kwargs)
+        found = self._infer_shapes(args, kwargs)
         if all(0 not in shape and shape for shapes in found for shape in shapes):
             return found
         rows = [
             f"\t{each}: {shape}"
-            for each, shape in zip(self.list_arguments(), arguments, strict=True)
+            for each, shape in zip(self.list_arguments(), found[0], strict=True)
             if 0 in shape or not shape
         ]
         warnings.warn(
@@ -303,7 +299,7 @@ class Symbol(Operators):
         return None, None, None
 
     def infer_shape_partial(self, *args: tuple[int, ...] | None, **kwargs: tuple[int, ...]) -> Shapes:
-        """Infer what follows from the shapes given; see `infer_shape`. Unknown dimensions are 0, unknown shapes ``()``."""
+        """Infer what follows from the given shapes; see `infer_shape`. Unknown dimensions are 0, unknown shapes ()."""
         return self._infer_shapes(args, kwargs)
 
     def _infer_shapes(
@@ -380,7 +376,7 @@ class Symbol(Operators):
             raise MXNetError(f"{len(args)} {kind} given by position, but there are {len(names)} arguments: {names}")
         return {key: value for key, value in zip(names, args, strict=False) if value is not None}
 
-    # Files ---------------------------------------------------------------------------------------------------------------
+    # Files -----------------------------------------------------------------------------------------------------------
 
     def tojson(self, remove_amp_cast: bool = True) -> str:
         """Return the JSON text that MXNet 1.9.1 writes for this symbol.
@@ -421,7 +417,7 @@ class Symbol(Operators):
                 rows += ["Control deps:", *(f"\tcdep[{i}]={d.name}" for i, d in enumerate(node.control_deps))]
         return "\n".join(rows) + "\n"
 
-    # Running -------------------------------------------------------------------------------------------------------------
+    # Running ---------------------------------------------------------------------------------------------------------
 
     def bind(
         self,

@@ -51,7 +51,7 @@ def run(case):
         symbol = mx.sym.Group([symbol.get_internals()[name] for name in outputs])
     args, aux = symbol.list_arguments(), symbol.list_auxiliary_states()
     order = [f"in{i}" for i in range(len(arrays))]
-    held = {name: mx.nd.array(array, dtype=array.dtype) for name, array in zip(order, arrays)}
+    held = {name: mx.nd.array(array, dtype=array.dtype) for name, array in zip(order, arrays, strict=True)}
     wanted = {f"in{i}" for i in case.gradient_inputs(arrays, len(args))}
     grads = {name: mx.nd.zeros(held[name].shape, dtype=held[name].dtype) for name in args if name in wanted}
     executor = symbol.bind(

@@ -75,7 +75,9 @@ def test_inference_hides_each_shape(family: str, case: Case) -> None:
             assert len(deduced) == len(shapes[name])
             for got, want in zip(deduced, shapes[name], strict=True):
                 # A label may come in several shapes; one that fits is as good as another.
-                assert got in (None, want) or operator.role.get(name) == "label", f"{name}: {deduced} for {shapes[name]}"
+                assert got in (None, want) or operator.role.get(name) == "label", (
+                    f"{name}: {deduced} for {shapes[name]}"
+                )
         for head in graph.heads:
             shape, want = found.shape(head), complete.shape(head)
             assert shape is None or all(a in (None, b) for a, b in zip(shape, want, strict=True))

@@ -109,8 +109,12 @@ def test_numeric_gradient(family: str, case: Case) -> None:
         ]
         loss = jax.jit(loss)
         step = 1e-6
-        there = loss(*[x + step * d if i in positions else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))])
-        back = loss(*[x - step * d if i in positions else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))])
+        there = loss(
+            *[x + step * d if i in positions else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))]
+        )
+        back = loss(
+            *[x - step * d if i in positions else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))]
+        )
         grads = jax.jit(jax.grad(loss, argnums=tuple(positions)))(*inputs)
         analytic = sum(float(jnp.vdot(g, directions[p])) for g, p in zip(grads, positions, strict=True))
         numeric = float(there - back) / (2 * step)

@@ -60,9 +60,7 @@ def label_variables(graph: Graph, parameters: Collection[str] = ()) -> list[Node
     labels, data = _inputs_by_role(graph, "label")
     of_data = _variables_below(data)
     return [
-        node
-        for key, node in _variables_below(labels).items()
-        if key not in of_data and node.name not in parameters
+        node for key, node in _variables_below(labels).items() if key not in of_data and node.name not in parameters
     ]
 
 
