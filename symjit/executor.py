@@ -27,6 +27,7 @@ from symjit.ir.infer import infer
 from symjit.ir.lower import Lowered, lower
 from symjit.ndarray import NDArray, zeros
 from symjit.ndarray.array import wrap
+from symjit.ops.shapes import prod
 
 __all__ = ["Executor", "Program"]
 
@@ -515,7 +516,7 @@ class Executor:
                     f"reshape: the shape of {name!r} changes from {old.shape} to {shape} though it was not given;"
                     " partial_shaping=True allows that"
                 )
-            if int(np.prod(shape)) > old.size and not allow_up_sizing:
+            if prod(shape) > old.size and not allow_up_sizing:
                 raise MXNetError(
                     f"reshape: {name!r} grows from {old.shape} to {shape}; allow_up_sizing=True allows that"
                 )

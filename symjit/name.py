@@ -25,8 +25,8 @@ class _Current(type):
 class NameManager(metaclass=_Current):
     """Name the symbols that are given no name: ``convolution0``, ``convolution1`` ...
 
-    Source: MXNet ``mx.name.NameManager``. Every thread has a manager of its own. ``with NameManager():`` counts from zero inside; entering the same manager
-    again goes on counting. A subclass that overrides `get` names in its own way.
+    Source: MXNet ``mx.name.NameManager``. Every thread has a manager of its own. ``with NameManager():`` counts from
+    zero inside; entering the same manager again goes on counting. A subclass that overrides `get` names in its own way.
     """
 
     def __init__(self) -> None:

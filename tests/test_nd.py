@@ -75,6 +75,7 @@ def test_out() -> None:
         (lambda v: nd.clip(v, 0, 1, foo=v), TypeError, r"unexpected array argument 'foo'; its inputs are \['data'\]"),
         (lambda v: nd.clip(a_min=0, a_max=1), mx.MXNetError, r"operator clip: the inputs \['data'\] are not given"),
         (lambda v: nd.FullyConnected(v, v, num_hidden=2), mx.MXNetError, r"the inputs \['bias'\] are not given"),
+        (lambda v: nd.LeakyReLU(v, v), mx.MXNetError, r"the inputs \['gamma'\] are not wanted"),
         (lambda v: nd.concat(v, 3), TypeError, "argument 1 must be an NDArray"),
         (lambda v: nd.concat(v, dim="x"), mx.MXNetError, "Concat: attribute 'dim': expected an integer, got 'x'"),
         (lambda v: nd.Activation(v, "foo"), mx.MXNetError, "Activation: attribute 'act_type'.*relu.*got 'foo'"),

@@ -360,6 +360,13 @@ def test_owned_arrays_are_written_in_place() -> None:
         before = x.data
         x[key] = 2
         assert before.is_deleted(), key
+    for write in (lambda: x.__iadd__(1), lambda: x.__imul__(x[0]), lambda: nd.clip(x, 0, 1, out=x)):
+        before = x.data
+        write()
+        assert before.is_deleted()
+    before = x.data
+    x += x
+    assert not before.is_deleted()
     held = x.asjax()
     x[1] = 3
     assert not held.is_deleted()
@@ -374,8 +381,17 @@ def test_a_write_that_fails_leaves_everything() -> None:
     for key in (slice(None), 0, (slice(None), 0), [0, 1]):
         with pytest.raises(ValueError, match="can not assign"):
             x[key] = nd.zeros((7,))
-    with pytest.raises(mx.MXNetError):
-        x += nd.zeros((7,))
+    for fail in (
+        lambda: x.__iadd__(nd.zeros((7,))),
+        lambda: x.__iadd__(nd.zeros((4, 2, 3))),
+        lambda: x.__iadd__(nd.zeros((2, 3), dtype="int32")),
+        lambda: nd.cast(x, "int32", out=x),
+        lambda: nd.split(x, 3, out=x),
+        lambda: nd.topk(x, k=3, ret_typ="both", out=x),
+        lambda: nd.clip(x, 1, out=x),
+    ):
+        with pytest.raises(mx.MXNetError):
+            fail()
     assert x.asnumpy().tolist() == START.tolist()
 
 

@@ -63,6 +63,11 @@ def _fixed(op: Op, published: str, given: dict[str, Any]) -> tuple[Sequence[NDAr
     missing = [name for name in wanted if name not in arrays]
     if missing:
         raise MXNetError(f"operator {op.name}: the inputs {missing} are not given; it needs {list(wanted)}")
+    if len(arrays) > len(wanted):
+        surplus = [name for name in arrays if name not in wanted]
+        raise MXNetError(
+            f"operator {op.name}: the inputs {surplus} are not wanted with these attributes; leave them out"
+        )
     return [arrays[name] for name in wanted], attrs
 
 

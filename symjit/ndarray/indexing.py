@@ -6,7 +6,8 @@ Positions are traced arguments of the compiled functions; only extents and steps
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+import operator
+from functools import lru_cache, partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -255,9 +256,14 @@ def _write_region(data: Any, starts: tuple[Any, ...], value: Any, extents: Exten
     value = convert(_fit(value, shape), data.dtype).reshape(lengths)
     if 0 in lengths:
         return data
-    corner, extent, strides = _corner(starts, lengths, steps)
-    block = lax.dynamic_slice(data, corner, extent).at[strides].set(value)
-    return lax.dynamic_update_slice(data, block, corner)
+    corner, extent, _ = _corner(starts, lengths, steps)
+    value = lax.rev(value, [axis for axis, step in enumerate(steps) if step < 0])
+    if any(abs(step) != 1 for step in steps):
+        # The values spread out over the region, and what was there in between.
+        value = lax.pad(value, jnp.zeros((), value.dtype), [(0, 0, abs(step) - 1) for step in steps])
+        places = [lax.broadcasted_iota(jnp.int32, extent, axis) % abs(step) == 0 for axis, step in enumerate(steps)]
+        value = jnp.where(reduce(operator.and_, places), value, lax.dynamic_slice(data, corner, extent))
+    return lax.dynamic_update_slice(data, value, corner)
 
 
 def _index(template: tuple[Any, ...], arrays: Any) -> tuple[Any, ...]:

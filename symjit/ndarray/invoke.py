@@ -27,7 +27,7 @@ class _Call(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _compiled(op: Op, static: Any, train: bool, device: Any) -> _Call:
+def _compiled(op: Op, static: Any, train: bool, device: Any = None) -> _Call:
     """Return what runs an operator; the dynamic attributes are arguments, `device` is where no input says it."""
 
     def call(dynamic: tuple[Any, ...], key: Any, inputs: tuple[Any, ...]) -> Any:
@@ -38,6 +38,22 @@ def _compiled(op: Op, static: Any, train: bool, device: Any) -> _Call:
     call.__name__ = op.__name__
     placed = jax.jit(call) if device is None else jax.jit(call, out_shardings=SingleDeviceSharding(device))
     return _Call(placed, op.num_visible(static))
+
+
+@lru_cache(maxsize=1024)
+def _compiled_in_place(op: Op, static: Any, train: bool) -> _Call:
+    """Return what runs an operator whose result replaces its first input, and may take over that one's buffer."""
+
+    def call(target: Any, dynamic: tuple[Any, ...], key: Any, others: tuple[Any, ...]) -> Any:
+        attrs = _joined(op, static, dynamic)
+        _check_dtypes(op, attrs, (target, *others))
+        outputs, new_aux = op.call(attrs, (target, *others), key=key, train=train)
+        _check_out(outputs[:visible], [target])  # while nothing has been given away
+        return outputs, new_aux
+
+    visible = op.num_visible(static)
+    call.__name__ = f"{op.__name__}_in_place"
+    return _Call(jax.jit(call, donate_argnums=0), visible)
 
 
 def _check_dtypes(op: Op, attrs: Any, inputs: Sequence[Any]) -> None:
@@ -108,10 +124,15 @@ def run(
     where = inputs[0]._cell.context if inputs else (ctx or current_context())
     key = random.next_key(where) if op.needs_key and op.draws(_joined(op, static, dynamic), train) else None
     train = train and op.needs_train
-    made = _compiled(op, static, train, None if inputs else where.device)
+    arrays = tuple([x.data for x in inputs])
     try:
         with jax.enable_x64(True):
-            outputs, new_aux = made.fn(dynamic, key, tuple([x.data for x in inputs]))
+            if out is not None and inputs and out is inputs[0] and _replaceable(inputs[0], arrays):
+                made = _compiled_in_place(op, static, train)
+                outputs, new_aux = made.fn(arrays[0], dynamic, key, arrays[1:])
+            else:
+                made = _compiled(op, static, train, None if inputs else where.device)
+                outputs, new_aux = made.fn(dynamic, key, arrays)
     except (MXNetError, TypeError, ValueError, jax.errors.JaxRuntimeError) as error:
         listed = ", ".join(f"{x.shape} {x.dtype.__name__} on {x.context}" for x in inputs) or "none"
         raise MXNetError(f"operator {op.name}: {error}. Inputs: {listed}") from error
@@ -127,15 +148,28 @@ def run(
     return [NDArray(Cell(x, where)) for x in outputs[: made.visible]]
 
 
-def _store(op: Op, outputs: Sequence[jax.Array], targets: Sequence[NDArray], where: Context) -> None:
+def _replaceable(target: NDArray, arrays: Sequence[jax.Array]) -> bool:
+    """Return whether the first of these arrays may be given away: nobody else holds it, and it occurs once."""
+    return target._shape is None and not target._cell.shared and all(x is not arrays[0] for x in arrays[1:])
+
+
+def _check_out(outputs: Sequence[Any], targets: Sequence[Any]) -> None:
+    """Raise unless there is one target of the right shape and dtype for each output."""
     if len(targets) != len(outputs):
-        raise MXNetError(f"operator {op.name}: {len(outputs)} outputs, but out holds {len(targets)} arrays")
-    for target, value in zip(targets, outputs, strict=True):
-        if target.shape != value.shape or target.dtype is not value.dtype.type:
+        raise MXNetError(f"there are {len(outputs)} outputs, but out holds {len(targets)} arrays")
+    for value, target in zip(outputs, targets, strict=True):
+        if value.shape != target.shape or value.dtype != target.dtype:
             raise MXNetError(
-                f"operator {op.name}: the result is {value.shape} {value.dtype.name}, but out is an array"
-                f" of {target.shape} {target.dtype.__name__}"
+                f"the result is {value.shape} {value.dtype.name}, but out is an array of {target.shape}"
+                f" {np.dtype(target.dtype).name}"
             )
+
+
+def _store(op: Op, outputs: Sequence[jax.Array], targets: Sequence[NDArray], where: Context) -> None:
+    try:
+        _check_out(outputs, targets)
+    except MXNetError as error:
+        raise MXNetError(f"operator {op.name}: {error}") from None
     for target, value in zip(targets, outputs, strict=True):
         cell = target._cell
         if target._shape is None and cell.context == where:  # what `assign` would find, found sooner

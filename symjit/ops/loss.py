@@ -52,10 +52,10 @@ def _indices(label: Any, count: int) -> Any:
 
 
 def _softmax_infer_as(a: Any) -> tuple[str, dict[str, str]]:
-    # SoftmaxActivation(mode="channel") refuses two dimensions, which multi_output admits.
     if a.multi_output:
         return "softmax", {"axis": "1"}
-    return ("softmax", {"axis": "-1"}) if a.preserve_shape else ("SoftmaxActivation", {"mode": "instance"})
+    # The default flattens its data, which no other operator does; it is itself, with the data for a label.
+    return ("softmax", {"axis": "-1"}) if a.preserve_shape else ("SoftmaxOutput", {})
 
 
 @op("SoftmaxOutput", "Softmax", role={"label": "label"}, infer_as=_softmax_infer_as, rows=True)

@@ -110,4 +110,4 @@ def __getattr__(name: str) -> Callable[..., Symbol]:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *functions.listing("random")})
+    return sorted({*__all__, *functions.listing("random")})

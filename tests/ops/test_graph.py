@@ -116,6 +116,8 @@ def test_every_name_has_a_function(name: str) -> None:
     for module in (mx.nd, mx.sym):
         function = getattr(getattr(module, namespace) if namespace else module, short)
         assert function.__doc__ and len(function.__doc__) > 20
+        if namespace == "random":
+            continue  # mx.random's functions have parameters of their own, `scale` for 1 / lam
         names = set(signature(function).parameters)
         operator = registry.get(name)
         assert {attr.name for attr in operator.signature_attrs()} <= names

@@ -88,7 +88,10 @@ def cut(graph: Graph, parameters: Collection[str] = ()) -> Inference:
             return with_inputs(node, inputs)
         name, attrs = operator.infer_as(node.params)
         kept = {key: value for key, value in node.attrs.items() if key[:2] == "__"}
-        return Node(name, node.name, {**kept, **attrs}, inputs[:1])
+        # A head that stands for itself reads its data in place of the label, at which a forward does not look.
+        prediction = registry.get(name)
+        count = len(prediction.input_names(prediction.parse_attrs(attrs)))
+        return Node(name, node.name, {**kept, **attrs}, inputs[:1] * count)
 
     rewritten = graph.rewrite(visit)
     kept = [
