@@ -84,6 +84,10 @@ def test_what_mxnet_says_of_a_symbol(name: str) -> None:
     shapes = symbol.infer_shape_partial(**{key: tuple(shape) for key, shape in want["given"].items()})
     for listed, kind in zip(shapes, ("arguments", "outputs", "auxiliary_states"), strict=True):
         assert [list(shape) for shape in listed] == list(want["shapes"][kind].values()), kind
+    types = symbol.infer_type_partial(**dict.fromkeys(want["given"], np.float32))
+    for listed, kind in zip(types, ("arguments", "outputs", "auxiliary_states"), strict=True):
+        names = [None if dtype is None else np.dtype(dtype).name for dtype in listed]
+        assert names == list(want["types"][kind].values()), kind
 
 
 NETWORKS = ["networks_convolutional", "networks_sequential"]
