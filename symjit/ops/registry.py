@@ -413,7 +413,7 @@ def op(
         ignored: attributes without effect here.
         init: ``__init__`` text of inputs.
         role: what inputs are for.
-        infer_as: for a loss head, ``attrs -> (operator, attributes)``: what it is at inference, all its inputs the data.
+        infer_as: for a loss head, ``attrs -> (operator, attributes)``: what it is at inference, with the data as input.
         cast: which precision it tolerates.
         layout: ``"agnostic"`` if any permutation of the axes commutes with it.
         rows: whether it treats the rows of a batch one by one.
