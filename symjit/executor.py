@@ -26,7 +26,7 @@ from symjit.ir.graph import Graph, Node
 from symjit.ir.infer import infer
 from symjit.ir.lower import Lowered, lower
 from symjit.ndarray import NDArray, zeros
-from symjit.ndarray.array import wrap
+from symjit.ndarray.array import Bound, wrap
 from symjit.ops.shapes import prod
 
 __all__ = ["Executor", "Program"]
@@ -245,9 +245,8 @@ class Executor:
         self._wanted = tuple(i for i in asked if _is_inexact(self.arg_arrays[i]))
         self._zeroed = [self.grad_arrays[i] for i in asked if i not in self._wanted and self._grad_reqs[i] == "write"]
         self._adding = tuple(k for k, i in enumerate(self._wanted) if self._grad_reqs[i] == "add")
-        # A forward reads the cells themselves: one object less to touch for each of hundreds of parameters.
         self._arg_cells = [x._cell for x in self.arg_arrays]
-        self._aux_cells = [x._cell for x in self.aux_arrays]
+        self._bound_args, self._bound_aux = Bound(self._arg_cells), Bound([x._cell for x in self.aux_arrays])
         self._has_views = any(x._shape is not None for x in (*self.arg_arrays, *self.aux_arrays))
         self._check_names()
         self._check_arrays()
@@ -341,7 +340,7 @@ class Executor:
         if self._has_views:
             args, aux = [x.data for x in self.arg_arrays], [x.data for x in self.aux_arrays]
         else:
-            args, aux = [x.data for x in self._arg_cells], [x.data for x in self._aux_cells]
+            args, aux = self._bound_args.values, self._bound_aux.values
         key = random.next_key(self._ctx) if program.lowered.draws(is_train) else None
         if self._monitor is not None:
             self._show_monitor(is_train, args, aux, key)
@@ -362,8 +361,7 @@ class Executor:
             self._outputs = [wrap(x, self._ctx, shared=is_train) for x in results]
         else:
             for held, value in zip(self._outputs, results, strict=True):
-                cell = held._cell
-                cell.data, cell.shared = value, is_train
+                held._cell.put(value, shared=is_train)
         return self._outputs
 
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
@@ -454,7 +452,7 @@ class Executor:
     def _commit(self, new_aux: Sequence[Any], *, shared: bool) -> None:
         for state, value in zip(self.aux_arrays, new_aux, strict=True):
             if state._shape is None:
-                state._cell.data, state._cell.shared = value, shared
+                state._cell.put(value, shared=shared)
             else:
                 state.assign(value, owned=not shared)
 

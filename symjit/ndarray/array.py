@@ -10,6 +10,7 @@ that outlives the call marks the cell shared; a write then copies, and the fresh
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from math import prod
@@ -23,18 +24,47 @@ from symjit.context import Context
 from symjit.ndarray import indexing
 from symjit.ops import registry
 
-__all__ = ["Cell", "NDArray", "wrap"]
+__all__ = ["Bound", "Cell", "NDArray", "wrap"]
+
+
+class Bound:
+    """The current values of cells in a list that can be handed to a compiled function as it is.
+
+    An executor of a large network has hundreds of parameters. Collecting them anew for every call takes longer than
+    all else that it does, so the cells keep the list up to date when they are written to.
+    """
+
+    __slots__ = ("__weakref__", "values")
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.values = [cell.data for cell in cells]
+        me = weakref.ref(self)
+        for position, cell in enumerate(cells):
+            cell.bound = (*(entry for entry in cell.bound if entry[0]() is not None), (me, position))
 
 
 class Cell:
-    """Where an array lives: the current ``jax.Array``, its context, and whether somebody else holds it too."""
+    """Where an array lives: the current ``jax.Array``, its context, and whether somebody else holds it too.
 
-    __slots__ = ("context", "data", "shared")
+    `put` alone changes the array, so that the lists in `bound` follow.
+    """
+
+    __slots__ = ("bound", "context", "data", "shared")
 
     def __init__(self, data: jax.Array, context: Context, shared: bool = False) -> None:
         self.data = data
         self.context = context
         self.shared = shared
+        self.bound: tuple[tuple[weakref.ref[Bound], int], ...] = ()
+
+    def put(self, data: jax.Array, *, shared: bool = False) -> None:
+        """Replace the array; `shared` tells whether somebody else holds the new one."""
+        self.data = data
+        self.shared = shared
+        for reference, position in self.bound:
+            bound = reference()
+            if bound is not None:
+                bound.values[position] = data
 
     def donates(self, value: Any) -> bool:
         """Return whether the array may be given away to a function that also takes `value`."""
@@ -296,8 +326,7 @@ class NDArray:
         value = self._incoming(value)
         with jax.enable_x64(True), _explained(value, part.shape):
             if self._shape is None:
-                cell.data = indexing.write(cell.data, part, value, donate=cell.donates(value))
-                cell.shared = False
+                cell.put(indexing.write(cell.data, part, value, donate=cell.donates(value)))
             else:
                 self.assign(indexing.write(self.data, part, value, donate=True), owned=True)
 
@@ -321,17 +350,16 @@ class NDArray:
             shared = isinstance(source, NDArray) and value is source._cell.data
             if shared:
                 source._cell.shared = True
-            cell.data, cell.shared = value, shared
+            cell.put(value, shared=shared)
             return
         with jax.enable_x64(True), _explained(value, self.shape):
             if self._shape is not None:
                 donate = cell.donates(value)
-                cell.data = indexing.write_view(old, self._start, value, self._shape, donate=donate)
+                cell.put(indexing.write_view(old, self._start, value, self._shape, donate=donate))
             elif fits and isinstance(value, np.ndarray):
-                cell.data = jax.device_put(value, cell.context.device)
+                cell.put(jax.device_put(value, cell.context.device))
             else:
-                cell.data = indexing.fill(value, old.shape, old.dtype, cell.context.device)
-            cell.shared = False
+                cell.put(indexing.fill(value, old.shape, old.dtype, cell.context.device))
 
     def _incoming(self, value: Any) -> jax.Array | np.ndarray:
         """Return a value to be written: arrays on this device, everything else copied by NumPy in this dtype."""

@@ -15,6 +15,7 @@ from symjit.base import MXNetError
 from symjit.context import Context, current_context
 from symjit.ndarray.array import Cell, NDArray
 from symjit.ops.registry import Op, known_inputs
+from symjit.ops.shapes import Rule, unify
 
 __all__ = ["invoke", "run", "split_dynamic"]
 
@@ -32,7 +33,7 @@ def _compiled(op: Op, static: Any, train: bool, device: Any = None) -> _Call:
 
     def call(dynamic: tuple[Any, ...], key: Any, inputs: tuple[Any, ...]) -> Any:
         attrs = _joined(op, static, dynamic)
-        _check_dtypes(op, attrs, inputs)
+        _check_inputs(op, attrs, inputs)
         return op.call(attrs, inputs, key=key, train=train)
 
     call.__name__ = op.__name__
@@ -46,7 +47,7 @@ def _compiled_in_place(op: Op, static: Any, train: bool) -> _Call:
 
     def call(target: Any, dynamic: tuple[Any, ...], key: Any, others: tuple[Any, ...]) -> Any:
         attrs = _joined(op, static, dynamic)
-        _check_dtypes(op, attrs, (target, *others))
+        _check_inputs(op, attrs, (target, *others))
         outputs, new_aux = op.call(attrs, (target, *others), key=key, train=train)
         _check_out(outputs[:visible], [target])  # while nothing has been given away
         return outputs, new_aux
@@ -56,18 +57,35 @@ def _compiled_in_place(op: Op, static: Any, train: bool) -> _Call:
     return _Call(jax.jit(call, donate_argnums=0), visible)
 
 
-def _check_dtypes(op: Op, attrs: Any, inputs: Sequence[Any]) -> None:
-    """Raise where dtypes differ that the operator's rule wants equal: MXNet converts nothing by itself."""
-    names = op.input_names(attrs)
+def _check_inputs(op: Op, attrs: Any, inputs: Sequence[Any]) -> None:
+    """Raise where dtypes or shapes are not what the operator's rules want; runs while tracing, once per shape.
+
+    MXNet converts no dtype by itself, and a weight of another size than ``num_hidden`` would compute something.
+    """
     have = [np.dtype(x.dtype) for x in inputs]
-    if op.dtype_rule is None:
-        wanted: list[Any] = have[:1] * len(have)
-    else:
-        deduced = op.dtype_rule(attrs, known_inputs(op, attrs, have, [None] * op.num_outputs(attrs)))
-        wanted = (deduced.get("args") or have) if op.variadic else [deduced.get(name) for name in names]
-    for name, dtype, want in zip(names, have, wanted, strict=True):
+    same = have[:1] * len(have)
+    wanted = same if op.dtype_rule is None else _deduced(op, op.dtype_rule, attrs, have)
+    for name, dtype, want in zip(op.input_names(attrs), have, wanted, strict=True):
         if want is not None and np.dtype(want) != dtype:
             raise MXNetError(f"input {name!r} must be {np.dtype(want).name}, not {dtype.name}; convert it with astype")
+    if op.shape_rule is None:
+        return
+    shapes = [tuple(x.shape) for x in inputs]
+    for name, shape, want in zip(
+        op.input_names(attrs), shapes, _deduced(op, op.shape_rule, attrs, shapes), strict=True
+    ):
+        try:
+            unify(shape, want)
+        except ValueError as error:
+            raise MXNetError(f"input {name!r}: shape {want} expected, got {shape}: {error}") from None
+
+
+def _deduced(op: Op, rule: Rule, attrs: Any, have: Sequence[Any]) -> Sequence[Any]:
+    """Return what a rule says of the inputs, given all of them."""
+    deduced = rule(attrs, known_inputs(op, attrs, have, [None] * op.num_outputs(attrs)))
+    if op.variadic:
+        return deduced.get("args") or have
+    return [deduced.get(name) for name in op.input_names(attrs)]
 
 
 def split_dynamic(op: Op, attrs: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -173,6 +191,6 @@ def _store(op: Op, outputs: Sequence[jax.Array], targets: Sequence[NDArray], whe
     for target, value in zip(targets, outputs, strict=True):
         cell = target._cell
         if target._shape is None and cell.context == where:  # what `assign` would find, found sooner
-            cell.data, cell.shared = value, False
+            cell.put(value)
         else:
             target.assign(value, owned=True)
