@@ -38,7 +38,7 @@ class Bound:
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self.values = [cell.data for cell in cells]
-        me = weakref.ref(self)
+        me: weakref.ref[Bound] = weakref.ref(self)
         for position, cell in enumerate(cells):
             cell.bound = (*(entry for entry in cell.bound if entry[0]() is not None), (me, position))
 
