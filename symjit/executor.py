@@ -247,6 +247,9 @@ class Executor:
         self._adding = tuple(k for k, i in enumerate(self._wanted) if self._grad_reqs[i] == "add")
         self._arg_cells = [x._cell for x in self.arg_arrays]
         self._bound_args, self._bound_aux = Bound(self._arg_cells), Bound([x._cell for x in self.aux_arrays])
+        self._draws = {train: self._program.lowered.draws(train) for train in (False, True)}
+        # Arrays carry their device along; a graph without any has to be told.
+        self._place: AbstractContextManager[Any] | None = nullcontext() if args or aux else None
         self._has_views = any(x._shape is not None for x in (*self.arg_arrays, *self.aux_arrays))
         self._check_names()
         self._check_arrays()
@@ -341,10 +344,10 @@ class Executor:
             args, aux = [x.data for x in self.arg_arrays], [x.data for x in self.aux_arrays]
         else:
             args, aux = self._bound_args.values, self._bound_aux.values
-        key = random.next_key(self._ctx) if program.lowered.draws(is_train) else None
+        key = random.next_key(self._ctx) if self._draws[bool(is_train)] else None
         if self._monitor is not None:
             self._show_monitor(is_train, args, aux, key)
-        with jax.enable_x64(True), self._placed():
+        with jax.enable_x64(True), self._place or jax.default_device(self._ctx.device):
             if not is_train:
                 results = program.predict(args, aux, key)
             elif not self._wanted:
@@ -390,10 +393,6 @@ class Executor:
             grads = self._program.backward(self._adding)(residuals, referenced, heads, sums)
         for target, value in zip(targets, grads, strict=True):
             target.assign(value, owned=True)  # type: ignore[union-attr]
-
-    def _placed(self) -> AbstractContextManager[Any]:
-        # Arrays carry their device along; a graph without any has to be told.
-        return nullcontext() if self.arg_arrays or self.aux_arrays else jax.default_device(self._ctx.device)
 
     def _results(self, referenced: Sequence[Any]) -> Sequence[Any]:
         """Return the outputs of the forward among what its residuals refer to."""
@@ -552,7 +551,7 @@ class Executor:
     def _show_monitor(self, is_train: bool, args: Any, aux: Any, key: Any) -> None:
         callback, everything = self._monitor  # type: ignore[misc]
         run, names = self._program.taps(is_train, everything)
-        with jax.enable_x64(True), self._placed():
+        with jax.enable_x64(True), self._place or jax.default_device(self._ctx.device):
             values = run(args, aux, key)
         for name, value in zip(names, values, strict=True):
             callback(name, wrap(value, self._ctx, shared=True))
