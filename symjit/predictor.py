@@ -19,6 +19,7 @@ from symjit.ir.passes.inference import cut, state_variables
 from symjit.ir.rows import rows_independent
 from symjit.ir.serialize import Loaded, loads
 from symjit.ndarray import NDArray
+from symjit.ndarray.mapped import private_copy
 from symjit.ndarray.serialize import NamedArrays, read_arrays, split_names
 from symjit.ops import registry
 
@@ -291,7 +292,7 @@ class Predictor:
 
 def _private(value: Any) -> Any:
     # Parameters outlive the call, and NumPy ones may be a file's pages.
-    return _as_array(value) if isinstance(value, (NDArray, jax.Array)) else np.array(value, copy=True)
+    return _as_array(value) if isinstance(value, (NDArray, jax.Array)) else private_copy(np.asarray(value))
 
 
 def _as_array(value: Any) -> Any:

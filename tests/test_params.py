@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import symjit as mx
 from symjit.base import DTYPE_FLAGS, MXNetError
 from symjit.ndarray import serialize
+from symjit.ndarray.mapped import private_copy
 from symjit.ndarray.serialize import (
     NamedArrays,
     ParamsWarning,
@@ -168,15 +170,17 @@ def test_zero_copy_and_lifetime(tmp_path: Path) -> None:
     path.write_bytes(listing(floats(2, 1, 2), floats(0, 3), array(2, (3,), 3, b"\1\2\3"), floats(2, 4)))
     loaded = read_arrays(path)
     assert loaded.source == str(path)
-    aligned, _, odd, shifted = arrays = [item for item in loaded.arrays if isinstance(item, np.ndarray)]
+    first, _, odd, shifted = arrays = [item for item in loaded.arrays if isinstance(item, np.ndarray)]
     for item in arrays:
-        assert item.flags.aligned and not item.flags.writeable
+        assert not item.flags.writeable and not owner(item)
         with pytest.raises(ValueError, match="read-only"):
             item[0] = 0
-    assert not owner(aligned) and not owner(odd) and owner(shifted)
+    assert not shifted.flags.aligned
+    copy = private_copy(shifted)
+    assert copy.flags.aligned and copy.flags.writeable and owner(copy)
     del loaded, arrays, odd
     path.unlink()
-    assert aligned.tolist() == [1, 2] and shifted.tolist() == [4]
+    assert first.tolist() == [1, 2] and shifted.tolist() == copy.tolist() == [4]
 
 
 def owner(item: np.ndarray) -> bool:
@@ -185,6 +189,53 @@ def owner(item: np.ndarray) -> bool:
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base
     return isinstance(base, np.ndarray)
+
+
+@pytest.mark.parametrize("odd", [0, 1, 3])
+@pytest.mark.parametrize("count", [10, 1 << 14, (1 << 20) + 5, (1 << 21) + 77])
+def test_private_copies(tmp_path: Path, count: int, odd: int) -> None:
+    """Copies are whole whatever the size and alignment, and the map can be read again after them."""
+    path = tmp_path / "x.params"
+    values = np.random.default_rng(count).standard_normal(count)
+    path.write_bytes(listing(array(2, (odd,), 3, b"\0" * odd), array(2, (count,), 1, values.tobytes())))
+    view = read_arrays(path).arrays[1]
+    assert isinstance(view, np.ndarray)
+    for _ in range(2):
+        copy = private_copy(view)
+        same(copy, values)
+        assert owner(copy) and copy.flags.writeable and copy.flags.aligned
+    same(private_copy(view[::-2]), values[::-2])
+    same(private_copy(view, "float32"), values.astype(np.float32))
+    swapped = private_copy(view.astype(">f8"))
+    assert swapped.dtype.isnative
+    same(swapped, values)
+
+
+def test_loading_holds_the_file_once(tmp_path: Path) -> None:
+    """Neither the map nor a second copy stays in memory beside the arrays (measured in a process of its own)."""
+    path = tmp_path / "large.params"
+    sizes = [100, 1_000, 40_000, 12_000_000, 1_000_000, *[20_000] * 100]
+    mx.nd.save(path, [mx.nd.full((size,), 1.5) for size in sizes])
+    if not Path("/proc/self/status").exists():
+        pytest.skip("peak memory is read from /proc")
+    done = subprocess.run([sys.executable, "-c", GROWTH, path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1.2 * path.stat().st_size
+
+
+GROWTH = """
+import sys
+import symjit as mx
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+
+(mx.nd.ones(3) + 1).asnumpy()
+before = peak()
+arrays = mx.nd.load(sys.argv[1])
+assert arrays[3].shape == (12_000_000,)
+print(peak() - before)
+"""
 
 
 def test_bytes_like_sources() -> None:

@@ -15,6 +15,7 @@ from symjit.context import Context, current_context
 from symjit.ndarray import indexing, serialize
 from symjit.ndarray.array import NDArray, wrap
 from symjit.ndarray.functions import internal
+from symjit.ndarray.mapped import private_copy
 
 __all__ = [
     "arange",
@@ -65,7 +66,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     try:
         # What an integer dtype can not hold is converted as the processor does, as in MXNet.
         with np.errstate(invalid="ignore", over="ignore"):
-            value = np.asarray(source_array).astype(target)
+            value = private_copy(np.asarray(source_array), target)
     except (TypeError, ValueError) as error:
         raise TypeError(f"source_array must be array like object: {error}") from None
     return _put(value, where)
@@ -76,7 +77,7 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
     Deviation from MXNet: the values are always copied, and the NumPy array stays writable.
     """
-    return _put(np.array(ndarray), Context("cpu", 0))
+    return _put(private_copy(np.asarray(ndarray)), Context("cpu", 0))
 
 
 def _put(value: np.ndarray, where: Context) -> NDArray:
@@ -235,7 +236,7 @@ def save(fname: str | os.PathLike[str], data: NDArray | Sequence[NDArray] | Mapp
     for value in arrays:
         if not isinstance(value, NDArray):
             raise TypeError(f"save: expected NDArrays, got {type(value).__name__}")
-    serialize.write_arrays(fname, [x.asnumpy() for x in arrays], names)
+    serialize.write_arrays(fname, [np.asarray(x.data) for x in arrays], names)
 
 
 def load(fname: str | os.PathLike[str]) -> list[NDArray] | dict[str, NDArray]:
@@ -263,5 +264,5 @@ def _wrap_file(found: serialize.NamedArrays) -> list[NDArray] | dict[str, NDArra
     for i, value in enumerate(found.arrays):
         if value is None:
             raise MXNetError(f"{found.source}: array {i} is empty (MXNet's none); it can not be an NDArray")
-        arrays.append(_put(np.array(value) if isinstance(value, np.ndarray) else value.todense(), where))
+        arrays.append(_put(private_copy(value) if isinstance(value, np.ndarray) else value.todense(), where))
     return dict(zip(found.names, arrays, strict=True)) if found.names else arrays

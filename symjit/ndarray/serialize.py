@@ -13,8 +13,7 @@ V3     1.5 -, numpy as V2, dense only; a shape without dimensions is a scalar in
 ====== ============ ==============================================================================
 
 Files are read as if a stranger had written them: every size is compared with the bytes that remain before anything is
-allocated, and nothing in a file is ever executed. Data are not copied: they are read-only views of the mapped file
-wherever they are aligned for their dtype.
+allocated, and nothing in a file is ever executed. Data are not copied: they are read-only views of the mapped file.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ import ml_dtypes
 import numpy as np
 
 from symjit.base import DTYPE_FLAGS, MXNetError
+from symjit.ndarray.mapped import open_map, reason
 from symjit.ndarray.stored import MAX_NDIM, Item, NamedArrays, NameSplit, SparseArray, split_names
 
 __all__ = [
@@ -96,10 +96,10 @@ class ParamsWarning(UserWarning):
 def read_arrays(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> NamedArrays:
     """Read an array list, as ``mx.nd.save`` writes it.
 
-    A path is mapped into memory and read once. Dense data are read-only views of the map (they keep it alive), except
-    where they are not aligned for their dtype: then they are copies. ``bytes`` are viewed likewise; buffers that can
-    change are copied first. As with any map, the file must not be truncated in place while arrays of it are in use;
-    :func:`write_arrays` replaces files, which does no harm.
+    A path is mapped into memory. Dense data are read-only views of the map (they keep it alive), little-endian and not
+    always aligned for their dtype; :func:`symjit.ndarray.mapped.private_copy` makes a copy that is neither.
+    ``bytes`` are viewed likewise; buffers that can change are copied first. As with any map, the file must not be
+    truncated in place while arrays of it are in use; :func:`write_arrays` replaces files, which does no harm.
 
     Bytes after the names, and names that occur twice, are accepted as in MXNet, with a :class:`ParamsWarning`. The
     device that an array was saved from is ignored. Deviations from MXNet 1.9.1: layouts V2 and V3 are read
@@ -137,18 +137,7 @@ def _open_source(source: Any) -> tuple[bytes | mmap.mmap, str]:
     if not isinstance(source, str | os.PathLike):
         raise MXNetError(f"expected a path or the bytes of an array file, got {type(source).__name__}")
     path = os.fspath(source)
-    try:
-        with open(path, "rb") as handle:
-            try:
-                return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ), path
-            except (OSError, ValueError):  # an empty file, a pipe, a file system without maps
-                return handle.read(), path
-    except (OSError, ValueError) as error:
-        raise MXNetError(f"cannot open {path!r}: {_reason(error)}. Check the path and its permissions.") from error
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return getattr(error, "strerror", None) or str(error)  # ValueError: a NUL character in the path
+    return open_map(path), path
 
 
 def _starts(head: bytes, lowered: bytes) -> bool:
@@ -369,8 +358,6 @@ class _Reader:
         self.offset += count * dtype.itemsize
         if dtype == np.bool_ and count and flat.view(np.uint8).max() > 1:
             flat = flat.view(np.uint8) != 0  # NumPy's booleans misbehave on any byte but 0 and 1
-        if not flat.flags.aligned or not flat.dtype.isnative:
-            flat = flat.astype(dtype)
         flat.flags.writeable = False
         return flat.reshape(dims)
 
@@ -446,7 +433,7 @@ def write_file(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview
         _replace_file(os.path.realpath(path), chunks)
     except (OSError, ValueError) as error:
         raise MXNetError(
-            f"cannot write {os.fspath(path)!r}: {_reason(error)}. Check the directory, its permissions and its space."
+            f"cannot write {os.fspath(path)!r}: {reason(error)}. Check the directory, its permissions and its space."
         ) from error
 
 

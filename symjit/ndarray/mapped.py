@@ -1,0 +1,91 @@
+"""Files as memory maps, and private copies of the arrays in them.
+
+A parameter file is mapped, not read: its arrays are views, and loading one means copying it once, straight from the
+page cache to where it stays. Pages that have been copied are given back, so that the file and its copy are never in
+the process's memory both.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import numpy as np
+
+from symjit.base import MXNetError
+
+__all__ = ["open_map", "private_copy", "reason"]
+
+#: XLA's CPU backend takes a NumPy buffer over, instead of copying it again, from this alignment on.
+_ALIGNMENT = 64
+#: Below this size a second copy costs less than an aligned allocation.
+_SMALL = 1 << 16
+#: How much of a mapped file is copied before its pages are given back.
+_CHUNK = 1 << 23
+
+
+def open_map(path: str) -> bytes | mmap.mmap:
+    """Map a file read-only; return the contents of what can not be mapped (an empty file, a pipe).
+
+    Raises:
+        MXNetError: the file can not be opened or read.
+    """
+    try:
+        with open(path, "rb") as handle:
+            try:
+                return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):  # an empty file, a pipe, a file system without maps
+                return handle.read()
+    except (OSError, ValueError) as error:
+        raise MXNetError(f"cannot open {path!r}: {reason(error)}. Check the path and its permissions.") from error
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return what went wrong, without the error number."""
+    return getattr(error, "strerror", None) or str(error)  # ValueError: a NUL character in the path
+
+
+def private_copy(source: np.ndarray[Any, Any], dtype: Any = None) -> np.ndarray[Any, Any]:
+    """Return a contiguous copy that nothing else refers to, for ``jax.device_put``.
+
+    A large copy is aligned so that the CPU backend uses it in place. Of a view of a mapped file the pages are given
+    back while it is copied.
+
+    Args:
+        source: an array of any layout, alignment and byte order.
+        dtype: the dtype of the copy, that of `source` in native byte order if None.
+    """
+    target = source.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
+    nbytes = source.size * target.itemsize
+    if nbytes < _SMALL:
+        return source.astype(target, order="C")
+    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    copy = memory[start : start + nbytes].view(target).reshape(source.shape)
+    mapped = _map_behind(source)
+    if mapped is None:
+        np.copyto(copy, source, casting="unsafe")
+    else:
+        _copy_out(copy.reshape(-1), source.reshape(-1), mapped)
+    return copy
+
+
+def _map_behind(array: np.ndarray[Any, Any]) -> mmap.mmap | None:
+    """Return the map that a contiguous array is a view of."""
+    if not array.flags.c_contiguous or not hasattr(mmap.mmap, "madvise"):
+        return None
+    base: Any = array
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    return base if isinstance(base, mmap.mmap) else None
+
+
+def _copy_out(target: np.ndarray[Any, Any], source: np.ndarray[Any, Any], mapped: mmap.mmap) -> None:
+    origin = np.frombuffer(mapped, np.uint8).ctypes.data
+    step = _CHUNK // source.itemsize
+    for first in range(0, source.size, step):
+        chunk = source[first : first + step]
+        np.copyto(target[first : first + step], chunk, casting="unsafe")
+        begin = chunk.ctypes.data - origin
+        page = begin - begin % mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_DONTNEED, page, begin + chunk.nbytes - page)
