@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from symjit.ndarray import functions as _functions
 from symjit.ndarray import random as random
 from symjit.ndarray.arithmetic import FUNCTIONS as _FUNCTIONS
 from symjit.ndarray.array import NDArray as NDArray
@@ -28,22 +27,22 @@ from symjit.ndarray.creation import save as save
 from symjit.ndarray.creation import split_v2 as split_v2
 from symjit.ndarray.creation import waitall as waitall
 from symjit.ndarray.creation import zeros as zeros
+from symjit.ndarray.functions import surface as _surface
+from symjit.ops.surface import Namespace as _Namespace
 
-contrib = _functions.Namespace("contrib")
-linalg = _functions.Namespace("linalg")
-_internal = _functions.Namespace("_internal")
-op = _functions.Namespace("")
+contrib = _Namespace(_surface, "contrib")
+linalg = _Namespace(_surface, "linalg")
+_internal = _Namespace(_surface, "_internal")
+op = _Namespace(_surface, "")
 
 globals().update(_FUNCTIONS)  # add, subtract ... lesser_equal
 
 
 def __getattr__(name: str) -> Any:
-    found = _functions.function("", name)
-    if found is None:
-        raise AttributeError(f"module 'symjit.ndarray' has no attribute {name!r}")
+    found = _surface.attribute("", name)
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_functions.listing("")})
+    return sorted({*globals(), *_surface.listing("")})

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from symjit.base import MXNetError
 from symjit.context import Context
 from symjit.ndarray.array import NDArray
 from symjit.ndarray.invoke import run, split_dynamic
-from symjit.ops import registry
 from symjit.ops.attrs import Optional
 from symjit.ops.registry import Op
-from symjit.ops.signature import FLUENT, describe, public_name
+from symjit.ops.signature import FLUENT
+from symjit.ops.surface import Surface, assign, slots
 
-__all__ = ["Namespace", "function", "internal", "listing"]
+__all__ = ["internal", "surface"]
 
 
 def make(op: Op, published: str) -> Callable[..., Any]:
@@ -24,30 +23,19 @@ def make(op: Op, published: str) -> Callable[..., Any]:
     Positional arguments fill the inputs, then the attributes, then ``out`` and ``name``, as in MXNet. An attribute
     given as None counts as not given, unless None is one of its values.
     """
-    slots = None if op.variadic else [*op.inputs, *(attr.name for attr in op.signature_attrs()), "out", "name"]
+    names = None if op.variadic else [*slots(op), "out", "name"]
 
     def call(*args: Any, out: Any = None, name: Any = None, ctx: Any = None, **kwargs: Any) -> Any:
-        if slots is None:
+        if names is None:
             inputs, attrs = _variadic(op, published, args, kwargs)
         else:
-            if len(args) > len(slots):
-                raise TypeError(f"{published}() takes at most {len(slots)} positional arguments, got {len(args)}")
-            given = dict(zip(slots, args, strict=False))
-            for key, value in kwargs.items():
-                if key in given:
-                    raise TypeError(f"{published}() got multiple values for argument {key!r}")
-                given[key] = value
+            given = assign(published, names, args, kwargs)
             out = given.pop("out", out)
             given.pop("name", None)
             inputs, attrs = _fixed(op, published, given)
         static, dynamic = split_dynamic(op, attrs)
         return run(op, static, dynamic, inputs, out=out, ctx=None if ctx is None else _context(ctx))
 
-    signature, doc = describe(op, published, NDArray, symbolic=False)
-    call.__name__ = call.__qualname__ = published
-    call.__doc__ = doc
-    call.__signature__ = signature  # type: ignore[attr-defined]
-    call.__module__ = "symjit.ndarray"
     return call
 
 
@@ -111,66 +99,6 @@ def _context(ctx: Any) -> Context:
     return Context(kind, int(number or 0))
 
 
-def internal(name: str) -> Callable[..., Any]:
-    """Return the function of an operator under the name that files hold, such as ``_zeros``.
-
-    Raises:
-        MXNetError: there is no such operator.
-    """
-    return _internal(name)
-
-
-@lru_cache(maxsize=4096)
-def _internal(name: str) -> Callable[..., Any]:
-    return make(registry.get(name), public_name(name)[1])
-
-
-def function(namespace: str, name: str) -> Callable[..., Any] | None:
-    """Return the function of an operator by public name, or None."""
-    full = name if namespace in ("", "_internal") else f"_{namespace}_{name}"
-    if registry.lookup(full) is None or (namespace == "" and name.startswith("_")):
-        return None
-    return _internal(full)
-
-
-def listing(namespace: str) -> list[str]:
-    """Return the public names of a namespace."""
-    found = (public_name(full) for full in registry.names())
-    return sorted(name for where, name in found if where == namespace)
-
-
-class Namespace:
-    """A group of operator functions, such as ``mx.nd.contrib``."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        found = function(self._name, name)
-        if found is None:
-            raise AttributeError(f"mx.nd.{self._name or 'op'} has no operator {name!r}")
-        return found
-
-    def __dir__(self) -> list[str]:
-        return listing(self._name)
-
-    def __repr__(self) -> str:
-        return f"<operators mx.nd.{self._name or 'op'}: {len(listing(self._name))}>"
-
-
-def _method(name: str) -> Callable[..., Any]:
-    def method(self: NDArray, *args: Any, **kwargs: Any) -> Any:
-        found = function("", name)
-        if found is None:
-            raise AttributeError(f"NDArray has no method {name!r}: the operator is not supported")
-        return found(self, *args, **kwargs)
-
-    method.__name__ = name
-    method.__qualname__ = f"NDArray.{name}"
-    method.__doc__ = f"Return ``mx.nd.{name}(self, ...)``."
-    return method
-
-
-for _name in FLUENT:
-    if not hasattr(NDArray, _name):
-        setattr(NDArray, _name, _method(_name))
+surface = Surface("mx.nd", NDArray, make)
+surface.attach_methods(FLUENT)
+internal = surface.internal

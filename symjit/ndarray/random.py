@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from numbers import Number
 from typing import Any
 
-from symjit.ndarray import functions
 from symjit.ndarray.array import NDArray
-from symjit.ndarray.functions import internal
+from symjit.ndarray.functions import internal, surface
 
 __all__ = [
     "exponential",
@@ -108,11 +107,8 @@ def shuffle(data: NDArray, out: NDArray | None = None) -> NDArray:
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    found = functions.function("random", name)
-    if found is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return found
+    return surface.attribute("random", name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *functions.listing("random")})
+    return sorted({*__all__, *surface.listing("random")})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symjit.symbol import functions as _functions
+from symjit.ops.surface import Namespace as _Namespace
 from symjit.symbol import random as random
 from symjit.symbol.creation import arange as arange
 from symjit.symbol.creation import eye as eye
@@ -21,6 +21,7 @@ from symjit.symbol.creation import pow as pow
 from symjit.symbol.creation import power as power
 from symjit.symbol.creation import split_v2 as split_v2
 from symjit.symbol.creation import zeros as zeros
+from symjit.symbol.functions import surface as _surface
 from symjit.symbol.operators import NotImplementedForSymbol as NotImplementedForSymbol
 from symjit.symbol.symbol import Group as Group
 from symjit.symbol.symbol import Symbol as Symbol
@@ -29,19 +30,17 @@ from symjit.symbol.symbol import load as load
 from symjit.symbol.symbol import load_json as load_json
 from symjit.symbol.symbol import var as var
 
-contrib = _functions.Namespace("contrib")
-linalg = _functions.Namespace("linalg")
-_internal = _functions.Namespace("_internal")
-op = _functions.Namespace("")
+contrib = _Namespace(_surface, "contrib")
+linalg = _Namespace(_surface, "linalg")
+_internal = _Namespace(_surface, "_internal")
+op = _Namespace(_surface, "")
 
 
 def __getattr__(name: str) -> Any:
-    found = _functions.function("", name)
-    if found is None:
-        raise AttributeError(f"module 'symjit.symbol' has no attribute {name!r}")
+    found = _surface.attribute("", name)
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_functions.listing("")})
+    return sorted({*globals(), *_surface.listing("")})

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from numbers import Number
 from typing import Any
 
-from symjit.symbol import functions
-from symjit.symbol.functions import internal
+from symjit.symbol.functions import internal, surface
 from symjit.symbol.symbol import Symbol
 
 __all__ = [
@@ -103,11 +102,8 @@ def randint(low: int, high: int, shape: Shape = None, dtype: Any = None, **kwarg
 
 
 def __getattr__(name: str) -> Callable[..., Symbol]:
-    found = functions.function("random", name)
-    if found is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return found
+    return surface.attribute("random", name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *functions.listing("random")})
+    return sorted({*__all__, *surface.listing("random")})
