@@ -57,7 +57,8 @@ def match_parameters(graph: Graph, found: NamedArrays) -> Parameters:
     """Match the arrays of a file to a graph's variables.
 
     ``arg:`` and ``aux:`` names of Module and bare names of Gluon match by name. Structured names of Gluon
-    (``features.0.weight``) match in order, parameter kind by parameter kind, if the counts and shapes agree.
+    (``features.0.weight``) match in order, parameter kind by parameter kind, if the counts agree and no shape
+    contradicts the graph.
 
     Raises:
         MXNetError: the file is a list without names.
@@ -77,7 +78,7 @@ def match_parameters(graph: Graph, found: NamedArrays) -> Parameters:
     missing = [name for name in parameter_names(graph) if name not in values]
     if missing and left_over and not values:
         matched = _match_structured(missing, {name: arrays[name] for name in left_over})
-        if matched is not None:
+        if matched is not None and _shapes_agree(graph, matched):
             values, left_over, missing = matched, [], []
     return Parameters(values, left_over, missing)
 
@@ -110,6 +111,14 @@ def _match_structured(wanted: Sequence[str], given: Mapping[str, np.ndarray]) ->
     if {k: len(v) for k, v in ours.items()} != {k: len(v) for k, v in theirs.items()}:
         return None
     return {mine: given[other] for kind in ours for mine, other in zip(ours[kind], theirs[kind], strict=True)}
+
+
+def _shapes_agree(graph: Graph, values: Mapping[str, np.ndarray]) -> bool:
+    try:
+        infer(graph, {name: value.shape for name, value in values.items()}, train=False)
+    except MXNetError:
+        return False
+    return True
 
 
 class Predictor:

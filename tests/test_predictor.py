@@ -226,6 +226,16 @@ def test_structured_gluon_names(tmp_path) -> None:
         np.testing.assert_array_equal(found.values[name], value)
 
 
+def test_structured_names_whose_shapes_disagree(tmp_path) -> None:
+    """Arrays that would match in order, but that the graph has no place for, are not assigned."""
+    net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=4, no_bias=True, name="dense0")
+    net = mx.sym.FullyConnected(net, num_hidden=2, no_bias=True, name="dense1")
+    mx.nd.save(str(tmp_path / "x.params"), {"0.weight": mx.nd.ones((2, 4)), "1.weight": mx.nd.ones((4, 3))})
+    found = match_parameters(net.graph, read_arrays(tmp_path / "x.params"))
+    assert not found.values
+    assert found.missing == ["dense0_weight", "dense1_weight"] and found.left_over == ["0.weight", "1.weight"]
+
+
 def test_left_over_and_missing_names_are_shown(tmp_path) -> None:
     net = mlp()
     mx.nd.save(str(tmp_path / "net-0000.params"), {"arg:fc1_weight": mx.nd.ones((4, 3))})
