@@ -35,7 +35,7 @@ def fully_connected(
 
 @fully_connected.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    found: dict[str, Any] = {"bias": (a.num_hidden,)}
+    found: dict[str, Any] = {"bias": (a.num_hidden,), "weight": (a.num_hidden, None)}
     if s.data is not None and (a.flatten or len(s.data) > 0):
         width = prod(s.data[1:]) if a.flatten else s.data[-1]
         found["weight"] = (a.num_hidden, width)
