@@ -10,6 +10,7 @@ annotation                      meaning
 ``T | None``                    optional, the text ``None``
 ``tuple[int, ...]``             a tuple of integers; ``tuple[int | None, ...]`` admits ``None``
 ``PositiveInt  NonNegativeInt``  ranged integers
+``Fraction``                    a float of [0, 1]
 ``Scalar``                      a float that imperative calls pass as a traced argument
 ``DType``                       a dtype's name
 ==============================  =========================================================
@@ -36,6 +37,7 @@ __all__ = [
     "DTypeName",
     "Enum",
     "Float",
+    "Fraction",
     "Int",
     "NonNegativeInt",
     "Optional",
@@ -239,6 +241,7 @@ class Optional(AttrType):
 
 PositiveInt = Annotated[int, Int(1)]
 NonNegativeInt = Annotated[int, Int(0)]
+Fraction = Annotated[float, Float(0.0, 1.0)]
 Scalar = Annotated[float, Float(dynamic=True)]
 DType = Annotated[str, DTypeName()]
 

@@ -18,7 +18,7 @@ from jax import lax
 
 from symjit.ops.attrs import Scalar
 from symjit.ops.casting import convert, is_inexact, scalar_of
-from symjit.ops.registry import Cast, Op, table
+from symjit.ops.registry import Cast, Op, get, table
 from symjit.ops.shapes import same
 
 __all__ = ["absolute", "in_float"]
@@ -145,13 +145,33 @@ for _name, _fn, _formula in [
 ]:
     unary(_name, in_float(_fn), _formula, cast="float32")
 
+
+def _digamma(x: Any) -> Any:
+    # MXNet's is infinity at the poles 0, -1, -2 ...
+    return jnp.where((x <= 0) & (jnp.floor(x) == x), jnp.inf, special.digamma(x))
+
+
+@get("gammaln").grad
+def _(a: Any, heads: Any, *, inputs: Any) -> list[Any]:
+    return [in_float(lambda head, x: head * _digamma(x))(heads[0], inputs[0]) if is_inexact(inputs[0]) else None]
+
+
 # That of an integer is one, whatever the rounding of the float function.
-unary(
+_gamma_op = unary(
     "gamma",
     lambda x: in_float(_gamma if is_inexact(x) else lambda y: jnp.round(_gamma(y)))(x),
     "the gamma function of x",
     cast="float32",
 )
+
+
+@_gamma_op.grad
+def _(a: Any, heads: Any, *, inputs: Any) -> list[Any]:
+    def slope(head: Any, x: Any) -> Any:
+        return head * _gamma(x) * _digamma(x)
+
+    return [in_float(slope)(heads[0], inputs[0]) if is_inexact(inputs[0]) else None]
+
 
 _log2_op = unary("log2", in_float(_log2), "the logarithm of x to base 2, exact for powers of 2", cast="float32")
 

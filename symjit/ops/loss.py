@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from symjit.base import MXNetError
+from symjit.ops.attrs import Fraction
 from symjit.ops.registry import Op, op
 from symjit.ops.shapes import Known, PartialShape, known, prod, replace, same, unify
 
@@ -70,7 +71,7 @@ def softmax_output(
     preserve_shape: bool = False,
     normalization: Normalization = "null",
     out_grad: bool = False,
-    smooth_alpha: float = 0.0,
+    smooth_alpha: Fraction = 0.0,
 ) -> Any:
     """Compute the softmax, whose gradient is that of the cross entropy with the label.
 
@@ -91,7 +92,9 @@ def softmax_output(
     - ``smooth_alpha`` moves this much of the target to the other classes, without ``multi_output`` only;
     - with probabilities as label it is ``(p - label) * grad_scale``, without any of these.
 
-    Deviation: ``out_grad=True`` multiplies by the head gradient, as documented; MXNet 1.9.1 multiplies by the output.
+    Deviations: ``out_grad=True`` multiplies by the head gradient, as documented; MXNet 1.9.1 multiplies by the output.
+    By default data of any rank are flattened; for four dimensions oneDNN's inference takes the softmax over the last
+    axis, and MXNet's training does not.
     """
     wide = _wide(data)
     if multi_output:
@@ -359,7 +362,7 @@ def identity_attach_kl_sparse_reg(
     data: Any,
     moving_avg: Any,
     *,
-    sparseness_target: float = 0.1,
+    sparseness_target: Fraction = 0.1,
     penalty: float = 0.001,
     momentum: float = 0.9,
     train: bool,

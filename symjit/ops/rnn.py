@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from symjit.ops.attrs import Float, PositiveInt
+from symjit.ops.attrs import Fraction, PositiveInt
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, known, normalize_axis, replace, unify
 
@@ -225,7 +225,7 @@ def rnn(
     num_layers: PositiveInt,
     bidirectional: bool = False,
     mode: Literal["rnn_relu", "rnn_tanh", "lstm", "gru"],
-    p: Annotated[float, Float(0.0, 1.0)] = 0.0,
+    p: Fraction = 0.0,
     state_outputs: bool = False,
     projection_size: PositiveInt | None = None,
     lstm_state_clip_min: float | None = None,

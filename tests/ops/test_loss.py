@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symjit.base import MXNetError
 from symjit.ops import registry
 
 RNG = np.random.RandomState(5)
@@ -132,3 +133,12 @@ def test_wrong_label_shape(name, attrs, data, label) -> None:
     parsed = operator.parse_attrs(attrs)
     with pytest.raises(ValueError):
         operator.shape_rule(parsed, registry.known_inputs(operator, parsed, [data, label], [None]))
+
+
+@pytest.mark.parametrize(
+    ("name", "attr"), [("SoftmaxOutput", "smooth_alpha"), ("IdentityAttachKLSparseReg", "sparseness_target")]
+)
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_fraction_out_of_range(name, attr, value) -> None:
+    with pytest.raises(MXNetError, match=rf"{attr}'.*\[0\.0, 1\.0\]"):
+        registry.get(name).parse_attrs({attr: value})

@@ -357,6 +357,10 @@ def _softmax_length(d: Draft) -> Any:
     return {"length": tuple(shape) or (1,)}
 
 
+def _use_length(d: Draft) -> Any:
+    return True if d.chance(0.3) else SKIP
+
+
 def _upto(d: Draft, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     axis = d.attrs.get("axis", -1)
     return whole(1, d.shape[axis] + 1 if -d.rank <= axis < d.rank else 2)(d, shape, dtype)
@@ -392,22 +396,29 @@ HINTS: dict[str, Hint] = {
     "Pooling_v1": Hint(shape=_image, prepare=_pool, attrs={"pad": _small_pad}, dtypes=RARELY),
     "UpSampling": Hint(ranks=(4, 4), prepare=_upsampling, shapes=_upsampled, dtypes=RARELY),
     "BatchNorm": Hint(ranks=(2, 5), dtypes=RARELY),
-    "BatchNorm_v1": Hint(ranks=(2, 4), dtypes=RARELY),
-    "InstanceNorm": Hint(ranks=(3, 5), dtypes=FLOAT),
+    "BatchNorm_v1": Hint(ranks=(4, 4), dtypes=RARELY),
+    "InstanceNorm": Hint(ranks=(3, 5), dtypes={"": ("float32",)}),
     "LayerNorm": Hint(dtypes=FLOAT),
     "GroupNorm": Hint(
         shape=_image, dtypes=FLOAT, always=("num_groups",), attrs={"num_groups": lambda d: d.divisor(d.shape[1])}
     ),
-    "LRN": Hint(ranks=(4, 4), dtypes=FLOAT, attrs={"nsize": lambda d: d.choose(1, 3, 5, 2)}),
+    "LRN": Hint(
+        ranks=(4, 4),
+        dtypes={"": ("float32",)},
+        attrs={
+            "nsize": lambda d: d.choose(1, 3, 5),
+            **dict.fromkeys(("alpha", "beta", "knorm"), lambda d: d.choose(1e-4, 0.1, 0.75, 1.0, 2.0)),
+        },
+    ),
     "L2Normalization": Hint(ranks=(2, 4), dtypes=FLOAT),
     "Activation": Hint(dtypes=FLOAT),
     "LeakyReLU": Hint(dtypes=FLOAT),
     "softmax": Hint(dtypes={**FLOAT, "length": ("int32", "int64")}, shapes=_softmax_length, values={"length": _upto}),
-    "log_softmax": Hint(dtypes=FLOAT),
-    "softmin": Hint(dtypes=FLOAT),
-    "SoftmaxActivation": Hint(ranks=(2, 4), dtypes=FLOAT),
+    "log_softmax": Hint(dtypes=FLOAT, attrs={"use_length": lambda d: SKIP}),
+    "softmin": Hint(dtypes=FLOAT, attrs={"use_length": lambda d: SKIP}),
+    "SoftmaxActivation": Hint(ranks=(2, 4), dtypes={"": ("float32",)}),
     "FullyConnected": Hint(dtypes=RARELY),
-    "Dropout": Hint(dtypes=FLOAT),
+    "Dropout": Hint(dtypes=FLOAT, attrs={"axes": lambda d: tuple(a % d.rank for a in d.some_axes())}),
     "CTCLoss": Hint(
         shape=lambda d: (d.int(2, 6), d.int(1, 3), d.int(2, 5)),
         shapes=_ctc,
@@ -419,11 +430,14 @@ HINTS: dict[str, Hint] = {
         grad=("data",),
         dtypes={"": ("float32",)},
     ),
-    "SoftmaxOutput": Hint(shapes=_label, values={"label": below(_classes, 1)}, dtypes=FLOAT),
-    "SVMOutput": Hint(ranks=(2, 2), shapes=lambda d: {"label": d.shape[:1]}, values={"label": below(_classes, 0)}),
+    "SoftmaxOutput": Hint(ranks=(2, 4), shapes=_label, values={"label": below(_classes, 1)}, dtypes=FLOAT),
+    "SVMOutput": Hint(
+        ranks=(2, 2), shapes=lambda d: {"label": d.shape[:1]}, values={"label": below(_classes, 0)}, dtypes=FLOAT
+    ),
     "softmax_cross_entropy": Hint(
         ranks=(2, 2), shapes=lambda d: {"label": d.shape[:1]}, values={"label": below(_classes, 0)}, dtypes=FLOAT
     ),
+    "MakeLoss": Hint(dtypes=FLOAT),
     "LinearRegressionOutput": _LOSS,
     "LogisticRegressionOutput": _LOSS,
     "MAERegressionOutput": _LOSS,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from tests.oracle.draw import Request
 from tests.oracle.judge import Finding
 
@@ -35,10 +37,269 @@ def reason(request: Request, finding: Finding) -> str | None:
     return next((each.reason for each in KNOWN if each.matches(request, finding)), None)
 
 
+NUMBERS = ("value", "gradient", "auxiliary state")
+
+_NO_KERNEL = (
+    "only support floating point types",
+    "Unsupported data type",
+    "data type do not match specified type",
+    "does not support float16",
+    "unknown type for MKLDNN",
+    "dot only supports float32/float64 for CPU",
+)
+
+
+def _in_float64(request: Request, finding: Finding) -> bool:
+    """Whether the error is what float32 allows, in an answer in float64."""
+    return finding.error < 5e-7 and (
+        any(x.dtype.name == "float64" for x in request.inputs) or "float64" in request.attrs.values()
+    )
+
+
+def _holds_nan(request: Request, finding: Finding) -> bool:
+    return any(x.dtype.kind == "f" and np.isnan(x).any() for x in request.inputs)
+
+
+def _negative(*names: str) -> Callable[[Request, Finding], bool]:
+    """Whether an axis is counted from the end."""
+
+    def when(request: Request, finding: Finding) -> bool:
+        values = [request.attrs.get(name) for name in names]
+        return any(axis < 0 for value in values for axis in (value if isinstance(value, tuple) else (value or 0,)))
+
+    return when
+
+
+def _special(request: Request, finding: Finding) -> bool:
+    return not all(np.isfinite(x).all() for x in request.inputs)
+
+
+def _many_ties(request: Request, finding: Finding) -> bool:
+    data = request.inputs[0]
+    return data.size > 16 and np.unique(data).size < data.size
+
+
+def _whole_output(request: Request, finding: Finding) -> bool:
+    dtype = request.attrs.get("dtype", "")
+    return bool(dtype) and np.dtype(dtype).kind in "iu"
+
+
+def _stride_and_dilation(request: Request, finding: Finding) -> bool:
+    stride, dilate = request.attrs.get("stride", ()), request.attrs.get("dilate", ())
+    return any(s > 1 and d > 1 for s, d in zip(stride, dilate, strict=False))
+
+
 KNOWN: tuple[Known, ...] = (
     Known(
         (),
         ("MXNet has no gradient",),
         "symjit differentiates what MXNet 1.9.1 has no gradient for (or not in this dtype)",
+    ),
+    Known(
+        (),
+        ("MXNet raises",),
+        "symjit computes in dtypes that MXNet 1.9.1 has no kernel for",
+        lambda request, finding: any(text in finding.detail for text in _NO_KERNEL),
+    ),
+    Known(
+        (
+            *("degrees", "radians", "erf", "erfinv", "gamma", "gammaln", "softmax", "log_softmax", "softmin"),
+            *(
+                "BatchNorm",
+                "LayerNorm",
+                "GroupNorm",
+                "L2Normalization",
+                "LeakyReLU",
+                "SoftmaxOutput",
+                "SVMOutput",
+                "MakeLoss",
+            ),
+            *("LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput"),
+        ),
+        NUMBERS,
+        "a constant, attribute or intermediate result of MXNet's is float32 here; symjit keeps float64",
+        _in_float64,
+    ),
+    Known(
+        (
+            *("relu", "abs", "Activation", "LeakyReLU", "clip", "hard_sigmoid", "smooth_l1"),
+            *("_maximum", "broadcast_maximum", "_maximum_scalar", "_minimum", "broadcast_minimum", "_minimum_scalar"),
+        ),
+        ("gradient",),
+        "docs/deviations.md: gradients of piecewise functions where the input is NaN",
+        _holds_nan,
+    ),
+    Known(
+        ("erf", "erfinv", "sigmoid", "tanh", "gamma", "gammaln", "softsign", "log2", "log10"),
+        ("value",),
+        "symjit/ops/elemwise.py: MXNet evaluates some functions of integers in float64",
+        lambda request, finding: request.inputs[0].dtype.kind in "iu",
+    ),
+    Known(
+        ("Cast", "amp_cast"),
+        ("gradient",),
+        "docs/deviations.md: no gradient passes through whole numbers",
+        _whole_output,
+    ),
+    Known(
+        ("amp_cast",),
+        ("value",),
+        "oneDNN rounds and saturates where amp_cast's dtype is an integer, which mixed precision never asks for",
+        _whole_output,
+    ),
+    Known(
+        ("SoftmaxOutput",),
+        ("gradient",),
+        "docs/deviations.md: out_grad=True multiplies by the head gradient",
+        lambda request, finding: request.attrs.get("out_grad") is True,
+    ),
+    Known(
+        ("Convolution_v1",),
+        ("gradient",),
+        "symjit/ops/nn/conv.py: MXNet's is wrong where stride and dilation both exceed 1",
+        _stride_and_dilation,
+    ),
+    Known(
+        ("Convolution_v1", "BatchNorm_v1"),
+        ("MXNet raises",),
+        "the old operators refuse ranks that symjit computes like the new ones",
+        lambda request, finding: request.inputs[0].ndim != 4,
+    ),
+    Known(
+        ("Pooling",),
+        ("gradient",),
+        "symjit/ops/nn/pool.py: oneDNN's gradient of an average divides by the whole kernel for windows that hang over",
+        lambda request, finding: (
+            request.attrs.get("pool_type") == "avg" and request.attrs.get("pooling_convention") == "full"
+        ),
+    ),
+    Known(
+        ("Pooling",),
+        ("value", "gradient"),
+        "an empty window averages to 0, as in MXNet for one and two axes; for three it divides 0 by 0",
+        lambda request, finding: request.attrs.get("pool_type") == "avg" and request.inputs[0].ndim == 5,
+    ),
+    Known(
+        ("Pooling",),
+        NUMBERS,
+        "symjit/ops/nn/pool.py: a NaN survives a maximum, and a window of -inf stays -inf",
+        _special,
+    ),
+    Known(
+        ("Deconvolution",),
+        ("MXNet raises",),
+        "oneDNN has no such deconvolution: dilated with a target_shape, three axes in float64, channel last",
+        lambda request, finding: "deconvolution" in finding.detail.lower() or "layout" in request.attrs,
+    ),
+    Known(
+        ("reverse", "Dropout", "softmax"),
+        ("MXNet raises",),
+        "symjit counts axes from the end where MXNet fails to",
+        _negative("axis", "axes"),
+    ),
+    Known(
+        ("diag",),
+        ("symjit raises",),
+        "MXNet returns an array without elements for the diagonal next to the matrix; symjit names the error",
+        lambda request, finding: "has no diagonal" in finding.detail,
+    ),
+    Known(
+        ("take",),
+        ("MXNet raises",),
+        "symjit/ops/indexing.py: a compiled program can not raise, so mode='raise' clips",
+        lambda request, finding: request.attrs.get("mode") == "raise",
+    ),
+    Known(
+        ("RNN",),
+        NUMBERS,
+        "symjit/ops/rnn.py: MXNet's CPU build ignores sequence_length",
+        lambda request, finding: request.attrs.get("use_sequence_length") is True,
+    ),
+    Known(
+        tuple(f"_random_{name}" for name in ("uniform", "normal", "gamma", "exponential", "poisson", "randint")),
+        ("MXNet raises",),
+        "without a shape symjit draws one number, as the imperative call does; a Symbol of MXNet's needs a shape",
+        lambda request, finding: not request.attrs.get("shape") and "InferShape" in finding.detail,
+    ),
+    Known(
+        tuple(f"_random_{name}" for name in ("uniform", "uniform_like", "exponential_like", "gamma_like")),
+        ("MXNet raises",),
+        "parameters of distributions are traced arguments; symjit does not look whether they describe one",
+        lambda request, finding: "distribution" in finding.detail,
+    ),
+    Known(
+        ("SoftmaxOutput",),
+        ("value",),
+        "symjit/ops/loss.py: oneDNN's inference on four dimensions takes the last axis; training flattens",
+        lambda request, finding: request.inputs[0].ndim in (1, 4) and finding.detail.startswith("predict"),
+    ),
+    Known(
+        ("Reshape",),
+        ("symjit raises",),
+        "MXNet does not compare sizes with reverse=True, and reads foreign memory where the new shape is larger",
+        lambda request, finding: request.attrs.get("reverse") is True and "can not be reshaped" in finding.detail,
+    ),
+    Known(
+        ("sort", "argsort", "topk"),
+        NUMBERS,
+        "symjit/ops/sorting.py: beyond 16 elements MXNet's order of equal ones is that of an unstable sort",
+        _many_ties,
+    ),
+    Known(
+        ("sort", "argsort", "topk"),
+        NUMBERS,
+        "symjit/ops/sorting.py: where NaN is sorted to is not defined in MXNet",
+        _holds_nan,
+    ),
+    Known(
+        ("nansum", "sum", "mean", "moments", "norm", "prod", "nanprod"),
+        NUMBERS,
+        "MXNet's compensated sums turn an infinity into NaN",
+        _special,
+    ),
+    Known(
+        ("Convolution", "Convolution_v1", "Deconvolution"),
+        NUMBERS,
+        "zeros that XLA pads with meet an infinity or NaN of the other operand, where MXNet skips them",
+        _special,
+    ),
+    Known(
+        ("softmax", "log_softmax", "softmin"),
+        ("MXNet raises",),
+        "use_length=None fails in MXNet; symjit reads it as False",
+        lambda request, finding: "bad optional access" in finding.detail,
+    ),
+    Known(
+        ("log_softmax",),
+        NUMBERS,
+        "the only element of an axis has the logarithm 0, which MXNet misses by some units in the last place",
+        lambda request, finding: finding.error < 1e-4 and 1 in request.inputs[0].shape,
+    ),
+    Known(
+        (),
+        ("symjit raises",),
+        "MXNet reads text that is no number ('None') as 0",
+        lambda request, finding: "expected a number, got 'None'" in finding.detail,
+    ),
+    Known(
+        (),
+        ("MXNet raises",),
+        "symjit admits dtypes that MXNet's enumeration for this attribute leaves out",
+        lambda request, finding: (
+            "Invalid Input: '" in finding.detail
+            and any(str(request.attrs.get(name)) in finding.detail for name in ("dtype", "out_dtype"))
+        ),
+    ),
+    Known(
+        ("batch_take",),
+        ("MXNet raises",),
+        "symjit takes indices of any dtype",
+        lambda request, finding: "Type inconsistent" in finding.detail,
+    ),
+    Known(
+        ("LRN",),
+        ("MXNet raises",),
+        "symjit normalises over channels for any number of dimensions, and admits an even nsize in any dtype",
+        lambda request, finding: request.inputs[0].ndim != 4 or request.attrs.get("nsize", 1) % 2 == 0,
     ),
 )

@@ -155,14 +155,16 @@ def softmax(
 ) -> Any:
     """Compute ``e^(x/T) / sum(e^(x/T))`` along an axis; any shape, result in `dtype` (data's by default).
 
-    With `use_length`, an integer array of data's shape without `axis` says how many leading elements count; the others
-    give 0, and so does a row of length 0. A row of nothing but -inf gives NaN. Sums are kept in float32 at least.
+    With `use_length`, an integer array of data's shape without `axis`, or (1,) for a vector, says how many leading
+    elements count; the others give 0, and so does a row of length 0. A row of nothing but -inf gives NaN. Sums are kept
+    in float32 at least.
     """
     axis = normalize_axis(axis, data.ndim)
     x, result = _scaled(data, temperature, dtype)
     if length is None:
         return jax.nn.softmax(x, axis).astype(result)
-    counted = lax.broadcasted_iota(jnp.int32, x.shape, axis) < jnp.expand_dims(length, axis).astype(jnp.int32)
+    length = length.astype(jnp.int32) if x.ndim == 1 else jnp.expand_dims(length, axis).astype(jnp.int32)
+    counted = lax.broadcasted_iota(jnp.int32, x.shape, axis) < length
     p = jax.nn.softmax(jnp.where(counted, x, -jnp.inf), axis)
     return jnp.where(counted, p, jnp.zeros_like(p)).astype(result)
 
@@ -216,6 +218,8 @@ def _softmax_shapes(a: Any, s: Known) -> dict[str, Any]:
         return {}
     axis = normalize_axis(a.axis, len(shape))
     length = s.get("length")
+    if len(shape) == 1:  # there are no arrays without dimensions
+        return {"data": shape, "out": shape, "length": (1,)}
     if length is not None and len(length) == len(shape) - 1:
         shape = unify(shape, (*length[:axis], None, *length[axis:]))
         assert shape is not None

@@ -88,6 +88,7 @@ CASES = [
     ),
     Case("softmax", [INFINITE], {}, "infinite", grad=False),
     Case("softmax", [Draw((2, 3)), np.array([1, 3], np.int32)], {"use_length": True}, "length"),
+    Case("softmax", [Draw((4,)), np.array([2], np.int32)], {"use_length": True, "axis": 0}, "length-vector"),
     Case("softmax", [Draw((2, 4, 3)), LENGTHS], {"use_length": True, "axis": 1}, "length-axis-1"),
     Case("softmax", [Draw((3, 2)), np.array([2, 0], np.int64)], {"use_length": True, "axis": 0}, "length-64"),
     Case(

@@ -86,6 +86,17 @@ CASES = [
     Case("gamma", [np.array([-0.5, -1.5, -2.3, 5.0, 6.0], "float32")], tag="negative"),
     Case("gamma", [np.array([0.0, -0.0, -1.0, -2.0, 20.0], "float32")], tag="points", grad=False),
     Case("gammaln", [np.array([-0.5, -1.5, -2.3, 0.0, 50.0], "float32")], tag="negative", grad=False),
+    *(
+        Case(
+            name,
+            [np.array([0.0, -0.0, -1.0, -2.0, -2.5, 1.0, INF], dtype)],
+            tag=f"poles-{dtype}",
+            numeric=False,
+            tol=tol,
+        )
+        for name in ("gamma", "gammaln")
+        for dtype, tol in (("float32", 1e-5), ("float16", 2e-3))
+    ),
     Case("erfinv", [np.array([-1.0, 1.0, 0.0, 1.5, 0.999], "float32")], tag="points", grad=False),
     Case("arccosh", [np.array([1.0, 0.5, 10.0], "float32")], tag="points", grad=False),
     Case("reciprocal", [np.array([0.0, -4.0, INF], "float32")], tag="points", numeric=False),
