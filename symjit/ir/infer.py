@@ -20,20 +20,11 @@ from symjit.ir.graph import Entry, Graph, Node
 from symjit.ir.lower import call_node, is_open
 from symjit.ops.attrs import Tuple, attr_type
 from symjit.ops.registry import known_inputs
-from symjit.ops.shapes import PartialShape, known, unify
+from symjit.ops.shapes import PartialShape, known, read_shape, show, unify
 
-__all__ = ["Inference", "infer", "read_shape"]
+__all__ = ["Inference", "infer"]
 
 _SHAPE: Tuple = attr_type(tuple[int, ...])  # type: ignore[assignment]
-
-
-def read_shape(shape: Iterable[int | None] | None) -> PartialShape:
-    """Return a shape of the API or of a ``__shape__`` attribute as a partial shape: 0 and -1 mean unknown."""
-    if shape is None:
-        return None
-    dims = tuple(shape)
-    # An empty shape is MXNet's "unknown rank": before NumPy semantics it has no arrays without dimensions.
-    return tuple(None if d is None or (isinstance(d, int) and d <= 0) else d for d in dims) if dims else None
 
 
 class Inference:
@@ -209,8 +200,8 @@ def _visit_shapes(
             merged = unify(old, new)
         except ValueError as error:
             raise MXNetError(
-                f"{_where(node)}, {label} ({entry.node.output_name(entry.index)!r}): shape {_show(new)} expected,"
-                f" got {_show(old)}: {error}. {_listing(node, names, result)}"
+                f"{_where(node)}, {label} ({entry.node.output_name(entry.index)!r}): shape {show(new)} expected,"
+                f" got {show(old)}: {error}. {_listing(node, names, result)}"
             ) from None
         if merged != old:
             changes[where] = (merged, entry.node)
@@ -230,9 +221,7 @@ def _visit_shapes(
         where = (id(entry.node), entry.index)
         return changes[where][0] if where in changes else result.shapes[where]
 
-    if is_open(node):
-        settle("output 0", outputs[0], read_shape(attrs.shape))
-    elif all(known(now(e)) for e in inputs) and all(result.dtype(e) is not None for e in inputs):
+    if not is_open(node) and all(known(now(e)) for e in inputs) and all(result.dtype(e) is not None for e in inputs):
         specs = tuple((now(e), result.dtype(e)) for e in inputs)
         try:
             traced_outputs = _trace(node, specs, train)
@@ -312,13 +301,6 @@ def _where(node: Node) -> str:
     return f"operator {node.op}, node {node.name!r}"
 
 
-def _show(shape: PartialShape) -> str:
-    if shape is None:
-        return "(unknown)"
-    dims = ["?" if d is None else str(d) for d in shape]
-    return f"({dims[0]},)" if len(dims) == 1 else f"({', '.join(dims)})"
-
-
 def _listing(node: Node, names: tuple[str, ...], result: Inference) -> str:
-    shown = [f"{name} {_show(result.shape(e))}" for name, e in zip(names, node.inputs, strict=True)]
+    shown = [f"{name} {show(result.shape(e))}" for name, e in zip(names, node.inputs, strict=True)]
     return "Inputs: " + (", ".join(shown) or "none")

@@ -26,20 +26,17 @@ def call_node(
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Run one node on JAX arrays; see `symjit.ops.registry.Op.call`.
 
-    `shape` replaces the attribute of that name, for a constant whose shape its users decide.
+    `shape` is the result's, for a node that leaves it to its users (`is_open`).
     """
     operator = node.operator
-    attrs = node.params if shape is None else node.params._replace(shape=shape)
+    attrs = node.params if shape is None or operator.sized is None else operator.sized(node.params, shape)
     subgraphs = [lower(graph) for graph in node.subgraphs] if operator.needs_subgraphs else ()
     return operator.call(attrs, inputs, key=key, train=train, subgraphs=subgraphs, variant=variant)
 
 
 def is_open(node: Node) -> bool:
-    """Return whether a node makes a constant and leaves its shape, or dimensions written as 0, to inference."""
-    if node.op is None or node.inputs or node.operator.needs_key:
-        return False
-    shape = getattr(node.params, "shape", None)
-    return shape is not None and (not shape or 0 in shape)
+    """Return whether a node makes an array from attributes that leave its shape, or a part of it, to its users."""
+    return node.op is not None and node.operator.is_open(node.params)
 
 
 class Lowered:

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, normalize_axis, replace
+from symjit.ops.shapes import Known, PartialShape, normalize_axis, replace, unify
 
 __all__: list[str] = []
 
@@ -119,7 +119,13 @@ def broadcast_like(
 
 @broadcast_like.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    return {"out": _like(s.lhs, s.rhs, a)}
+    if a.lhs_axes is not None and a.rhs_axes is not None:
+        return {"out": _like(s.lhs, s.rhs, a)}
+    shape = unify(s.rhs, s.out[0])
+    if s.lhs is not None and (shape is None or len(s.lhs) == len(shape)):
+        # Only a size of 1 is repeated.
+        shape = unify(tuple(None if dim == 1 else dim for dim in s.lhs), shape)
+    return {"rhs": shape, "out": shape}
 
 
 @broadcast_like.dtype

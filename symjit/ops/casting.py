@@ -10,7 +10,7 @@ import numpy as np
 from symjit.base import np_dtype
 from symjit.ops.attrs import DType, PositiveInt
 from symjit.ops.registry import table
-from symjit.ops.shapes import Known, same
+from symjit.ops.shapes import Known, same, unify
 
 __all__ = ["convert", "is_inexact", "scalar_of"]
 
@@ -59,8 +59,12 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     return {"out": [np_dtype(a.dtype)]}
 
 
+def _amp_converts(dtype: np.dtype[Any]) -> bool:
+    return dtype == np.float32 or dtype in _HALVES
+
+
 def _amp_dtype(dtype: np.dtype[Any], wanted: np.dtype[Any]) -> np.dtype[Any]:
-    return wanted if dtype == np.float32 or dtype in _HALVES else dtype
+    return wanted if _amp_converts(dtype) else dtype
 
 
 @table("amp_cast")
@@ -105,13 +109,15 @@ def amp_multicast(*data: Any, num_outputs: PositiveInt, cast_narrow: bool = Fals
 
 @amp_multicast.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    known = [mine if mine is not None else out for mine, out in zip(s.args, s.out, strict=True)]
+    known = [unify(mine, out) for mine, out in zip(s.args, s.out, strict=True)]
     return {"args": known, "out": known}
 
 
 @amp_multicast.dtype
 def _(a: Any, s: Known) -> dict[str, Any]:
-    if any(dtype is None for dtype in s.args):
-        return {}
-    common = _amp_common(s.args, a.cast_narrow)
-    return {"out": [_amp_dtype(dtype, common) for dtype in s.args]}
+    given = [dtype for dtype in s.args if dtype is not None]
+    common = None
+    if len(given) == len(s.args) or (np.dtype(np.float32) in given and not a.cast_narrow):
+        common = _amp_common(given, a.cast_narrow)
+    # What is not converted passes whatever the others are.
+    return {"out": [dtype and (common if _amp_converts(dtype) else dtype) for dtype in s.args]}

@@ -1,7 +1,7 @@
 """Arrays made from attributes alone, or from the shape of another array.
 
 A 0 in the shape of ``_zeros``, ``_ones`` and ``_full`` (and an empty shape) is a dimension that its users decide, as
-in the begin states of recurrent networks; whoever runs the operator has put the inferred shape in by then.
+in the begin states of recurrent networks; whoever runs the operator has put the inferred shape in by then (`sized`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from symjit.base import np_dtype
 from symjit.ops.attrs import DType, NonNegativeInt, PositiveInt, Scalar
 from symjit.ops.casting import convert, scalar_of
 from symjit.ops.registry import Op, op, table
-from symjit.ops.shapes import Known, PartialShape, normalize_axis, same
+from symjit.ops.shapes import Known, PartialShape, normalize_axis, read_shape, same
 
 __all__: list[str] = []
 
@@ -28,14 +28,14 @@ def _settled(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def _declared(shape: tuple[int, ...]) -> PartialShape:
-    return tuple(None if isinstance(dim, int) and dim <= 0 else dim for dim in shape) if shape else None
+def _with_shape(a: Any, shape: tuple[int, ...]) -> Any:
+    return a._replace(shape=shape)
 
 
 def _facts(made: Op) -> Op:
     @made.shape
     def _(a: Any, s: Known) -> dict[str, Any]:
-        return {"out": _declared(a.shape)}
+        return {"out": read_shape(a.shape)}
 
     @made.dtype
     def _(a: Any, s: Known) -> dict[str, Any]:
@@ -45,21 +45,21 @@ def _facts(made: Op) -> Op:
 
 
 @_facts
-@op("_zeros", ignored=("ctx",), cast="any", rows=True)
+@op("_zeros", ignored=("ctx",), cast="any", rows=True, sized=_with_shape)
 def zeros(*, shape: tuple[int, ...] = (), dtype: DType = "float32") -> Any:
     """Return an array of zeros of a shape and dtype."""
     return jnp.zeros(_settled(shape), np_dtype(dtype))
 
 
 @_facts
-@op("_ones", ignored=("ctx",), cast="any", rows=True)
+@op("_ones", ignored=("ctx",), cast="any", rows=True, sized=_with_shape)
 def ones(*, shape: tuple[int, ...] = (), dtype: DType = "float32") -> Any:
     """Return an array of ones of a shape and dtype."""
     return jnp.ones(_settled(shape), np_dtype(dtype))
 
 
 @_facts
-@op("_full", ignored=("ctx",), cast="any", rows=True)
+@op("_full", ignored=("ctx",), cast="any", rows=True, sized=_with_shape)
 def full(*, shape: tuple[int, ...] = (), dtype: DType = "float32", value: Scalar) -> Any:
     """Return an array of one number of a shape and dtype; integers drop the fraction and wrap."""
     return jnp.full(_settled(shape), scalar_of(value, np_dtype(dtype)))
@@ -93,19 +93,24 @@ def _steps(start: float, step: float, count: int, repeat: int, dtype: np.dtype[A
     return first + (index // repeat if repeat > 1 else index).astype(dtype) * by
 
 
-def _arange_count(a: Any) -> int | None:
-    """Return the length of an `_arange`, None if its consumer decides."""
-    start, stop = (a.start, a.stop) if a.stop is not None else (0.0, a.start)
+def _arange_shape(a: Any) -> PartialShape:
+    """Return the shape of an `_arange`, None if its users decide."""
     if a.stop is None and a.infer_range:
-        return None
+        return None if a.infer_range is True else a.infer_range
+    start, stop = (a.start, a.stop) if a.stop is not None else (0.0, a.start)
     if a.step == 0:
         raise ValueError("expected a step other than 0")
     if (start < stop) != (a.step > 0) or start == stop:
         raise ValueError(f"the range from {start} to {stop} in steps of {a.step} is empty")
-    return math.ceil((stop - start) / a.step) * a.repeat
+    return (math.ceil((stop - start) / a.step) * a.repeat,)
 
 
-@op("_arange", ignored=("ctx",), cast="any", rows=True)
+def _with_range(a: Any, shape: tuple[int, ...]) -> Any:
+    # No attribute states a shape: once it is inferred it stands in for the request to infer it.
+    return a._replace(infer_range=shape)
+
+
+@op("_arange", ignored=("ctx",), cast="any", rows=True, sized=_with_range)
 def arange(
     *,
     start: float,
@@ -117,23 +122,23 @@ def arange(
 ) -> Any:
     """Return ``start, start + step, ...`` up to but without ``stop``, each ``repeat`` times, shape (n,).
 
-    Without ``stop`` the numbers run from 0 to ``start``; with ``infer_range`` as well, from ``start`` to wherever the
-    consumer's shape ends. Start and step are converted to the dtype first: a step of 0.5 is 0 in an integer dtype and,
-    as in MXNet 1.9.1, in float16.
+    Without ``stop`` the numbers run from 0 to ``start``. With ``infer_range`` and no ``stop`` they run from ``start``
+    on and fill the shape, of any rank, that the users of the result need. Start and step are converted to the dtype
+    first: a step of 0.5 is 0 in an integer dtype and, as in MXNet 1.9.1, in float16.
 
     Raises:
-        ValueError: the range is empty, or its length is not known.
+        ValueError: the range is empty, or its shape is not known.
     """
-    a = arange.Attrs(start, stop, step, repeat, infer_range, dtype)
-    count = _arange_count(a)
-    if count is None:
-        raise ValueError("the range has no stop, and nothing that uses the array decides its length")
-    return _steps(0.0 if stop is None else start, step, count, repeat, np_dtype(dtype))
+    shape = _arange_shape(arange.Attrs(start, stop, step, repeat, infer_range, dtype))
+    if shape is None:
+        raise ValueError("the range has no stop, and nothing that uses the array decides its shape: give stop")
+    first = 0.0 if stop is None and not infer_range else start
+    return _steps(first, step, math.prod(shape), repeat, np_dtype(dtype)).reshape(shape)  # type: ignore[arg-type]
 
 
 @arange.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    return {"out": (_arange_count(a),)}
+    return {"out": _arange_shape(a)}
 
 
 @arange.dtype

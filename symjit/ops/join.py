@@ -110,6 +110,8 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     if data is None:
         return {}
     axis = normalize_axis(a.axis, len(data))
+    if a.squeeze_axis and data[axis] is None:
+        data = replace(data, axis, a.num_outputs)
     size = data[axis] if data[axis] is None else _part(data[axis], a.num_outputs, axis, a.squeeze_axis)
     out = data[:axis] + data[axis + 1 :] if a.squeeze_axis else replace(data, axis, size)
     return {"data": data, "out": [out] * a.num_outputs}
@@ -152,14 +154,24 @@ def split_v2(
 
 @split_v2.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    if s.data is None:
+    data, count = s.data, _split_count(a)
+    given = [shape for shape in s.out if shape is not None]
+    for shape in given:
+        axis = normalize_axis(a.axis, len(shape) + a.squeeze_axis)
+        data = unify(data, (*shape[:axis], None, *shape[axis + (not a.squeeze_axis) :]))
+    if data is None:
         return {}
-    axis = normalize_axis(a.axis, len(s.data))
+    axis = normalize_axis(a.axis, len(data))
     if a.squeeze_axis:
-        return {"out": [s.data[:axis] + s.data[axis + 1 :]] * _split_count(a)}
-    if s.data[axis] is None:
-        return {"out": [replace(s.data, axis, None)] * _split_count(a)}
-    return {"out": [replace(s.data, axis, stop - start) for start, stop in pairwise(_edges(a, s.data[axis]))]}
+        # Every part has size 1.
+        return {"data": replace(data, axis, count), "out": [data[:axis] + data[axis + 1 :]] * count}
+    if data[axis] is None and len(given) == count:
+        sizes = [shape[axis] for shape in given]
+        data = replace(data, axis, None if None in sizes else sum(sizes))
+    if data[axis] is None:
+        return {"data": data, "out": [data] * count}
+    edges = pairwise(_edges(a, data[axis]))
+    return {"data": data, "out": [replace(data, axis, stop - start) for start, stop in edges]}
 
 
 @split_v2.layout

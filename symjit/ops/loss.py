@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from symjit.base import MXNetError
 from symjit.ops.attrs import Fraction
 from symjit.ops.registry import Op, op
-from symjit.ops.shapes import Known, PartialShape, known, prod, replace, same, unify
+from symjit.ops.shapes import Known, PartialShape, known, prod, replace, same, show, unify
 
 __all__: list[str] = []
 
@@ -30,18 +30,23 @@ def _wide(x: Any) -> Any:
 
 
 def _label(given: PartialShape, *candidates: PartialShape) -> PartialShape:
-    """Return what a label's shape must be: the first candidate that agrees with what is known of it.
+    """Return what a label's shape must be: the first candidate, or what those say that agree with what is known of it.
 
     Raises:
-        ValueError: no candidate does.
+        ValueError: no candidate agrees.
     """
+    if given is None:
+        return candidates[0]
+    agreeing = []
     for candidate in candidates:
         try:
-            return unify(given, candidate)
+            agreeing.append(unify(given, candidate) or ())
         except ValueError:
             continue
-    expected = " or ".join(str(c) for c in dict.fromkeys(candidates))
-    raise ValueError(f"the label has shape {given}, expected {expected}")
+    if not agreeing:
+        expected = " or ".join(show(c) for c in dict.fromkeys(candidates))
+        raise ValueError(f"the label has shape {show(given)}, expected {expected}")
+    return tuple(dims[0] if len(set(dims)) == 1 else None for dims in zip(*agreeing, strict=True))
 
 
 def _indices(label: Any, count: int) -> Any:
@@ -174,7 +179,8 @@ def _regression_shape(a: Any, s: Known) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {"data": data, "out": data}
     if s.label is None:
-        found["label"] = (data[0],) if len(data) == 2 and data[1] == 1 else data
+        if len(data) != 2 or data[1] is not None:
+            found["label"] = (data[0],) if len(data) == 2 and data[1] == 1 else data
     elif known(s.label) and known(data) and (s.label[:1] != data[:1] or prod(s.label) != prod(data)):
         raise ValueError(f"the label has shape {s.label}, expected {data[:1]} examples of {prod(data[1:])} values each")
     return found

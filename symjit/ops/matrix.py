@@ -11,7 +11,7 @@ from jax import lax
 
 from symjit.ops.attrs import PositiveInt
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, normalize_axis, prod, unify
+from symjit.ops.shapes import Known, PartialShape, normalize_axis, prod, rank, unify
 
 __all__: list[str] = []
 
@@ -329,7 +329,7 @@ def shape_array(data: Any) -> Any:
 
 @shape_array.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    return {} if s.data is None else {"out": (len(s.data),)}
+    return {"out": (rank(s.data),)}
 
 
 @op("size_array", cast="any")

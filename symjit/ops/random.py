@@ -18,7 +18,7 @@ from jax import lax, random
 from symjit.base import np_dtype
 from symjit.ops.attrs import DType, Float, Int, Scalar
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, unify
+from symjit.ops.shapes import Known, PartialShape, read_shape, unify
 
 __all__: list[str] = []
 
@@ -41,7 +41,7 @@ def _float(dtype: str | None) -> np.dtype[Any]:
 
 
 def _size(shape: Shape) -> tuple[int, ...]:
-    """Return the shape of a result; none at all is one number, of shape (1,)."""
+    """Return the shape of a result; none at all, in an imperative call, is one number, of shape (1,)."""
     if shape is not None and any(dim < 1 for dim in shape):
         raise ValueError(f"shape {shape} must hold positive sizes")
     return shape or (1,)
@@ -80,10 +80,17 @@ def _poisson(key: Any, shape: tuple[int, ...], dtype: Any, lam: Any) -> Any:
 
 
 def drawn(name: str, *aliases: str) -> Callable[[Callable[..., Any]], Any]:
-    """Return the decorator that registers an operator without inputs, whose attributes say shape and dtype."""
+    """Return the decorator that registers an operator without inputs, whose attributes say shape and dtype.
+
+    In a graph, a shape that is not given, and dimensions given as 0, are those that the users of the result need.
+    """
 
     def declare(fn: Callable[..., Any]) -> Any:
-        made = op(name, *aliases, ignored=("ctx",), cast="any")(fn)
+        made = op(name, *aliases, ignored=("ctx",), cast="any", sized=lambda a, shape: a._replace(shape=shape))(fn)
+
+        @made.shape
+        def _(a: Any, s: Known) -> dict[str, Any]:
+            return {"out": read_shape(a.shape)}
 
         @made.dtype
         def _(a: Any, s: Known) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import jax
 
 from symjit.base import MXNetError
 from symjit.ops.attrs import AttrType, attr_type
-from symjit.ops.shapes import Known, Rule
+from symjit.ops.shapes import Known, Rule, known
 
 __all__ = ["REQUIRED", "Attr", "Op", "Variant", "get", "lookup", "names", "op", "ops"]
 
@@ -69,6 +69,8 @@ class Op:
         cast: ``"low"`` gains from low precision, ``"any"`` tolerates it, ``"float32"`` needs full precision.
         rows: whether output row i depends on row i of the inputs alone; a bool or a function of the attributes.
         needs_key: whether the function takes a random key; `draws` tells when it looks at it.
+        sized: for an operator without inputs whose users may decide its shape: ``(attrs, shape) -> attrs`` that give
+            that shape; `is_open` tells when it is needed.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Op:
         layout: Literal["opaque", "agnostic"],
         rows: bool | Callable[[Any], bool],
         draws: Callable[[Any, bool], bool] | None,
+        sized: Callable[[Any, tuple[int, ...]], Any] | None,
     ) -> None:
         self.fn = fn
         self.name = name
@@ -113,6 +116,7 @@ class Op:
         self.layout_kind: str = layout
         self._rows = rows
         self._draws = draws
+        self.sized = sized
         self.shape_rule: Rule | None = None
         self.dtype_rule: Rule | None = None
         self.grad_rule: Callable[..., Any] | None = None
@@ -283,6 +287,12 @@ class Op:
         """Return whether a forward draws random numbers, so that it must be given a key."""
         return self.needs_key and (self._draws is None or bool(self._draws(attrs, train)))
 
+    def is_open(self, attrs: Any) -> bool:
+        """Return whether these attributes leave the shape of the result, or a part of it, to its users."""
+        if self.sized is None or self.shape_rule is None:
+            return False
+        return not known(self.shape_rule(attrs, Known())["out"])
+
     def keeps_rows(self, attrs: Any) -> bool:
         """Return whether output row i depends on row i of the batched inputs alone."""
         return bool(self._rows(attrs)) if callable(self._rows) else self._rows
@@ -396,6 +406,7 @@ def op(
     layout: Literal["opaque", "agnostic"] = "opaque",
     rows: bool | Callable[[Any], bool] = False,
     draws: Callable[[Any, bool], bool] | None = None,
+    sized: Callable[[Any, tuple[int, ...]], Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declare an operator; the arguments are the facts that `Op` documents.
 
@@ -418,6 +429,7 @@ def op(
         layout: ``"agnostic"`` if any permutation of the axes commutes with it.
         rows: whether it treats the rows of a batch one by one.
         draws: ``(attrs, train)``, whether an operator that takes a key looks at it; always, if not given.
+        sized: for an operator without inputs, ``(attrs, shape) -> attrs`` with the shape that its users decided put in.
 
     Raises:
         TypeError: a name is taken or a fact names an input that does not exist (at import time).
@@ -444,6 +456,7 @@ def op(
             layout=layout,
             rows=rows,
             draws=draws,
+            sized=sized,
         )
         for each in (name, *aliases):
             if each in _OPS:

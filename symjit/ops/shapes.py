@@ -19,9 +19,14 @@ __all__ = [
     "normalize_axis",
     "prod",
     "rank",
+    "read_shape",
+    "replace",
     "same",
+    "same_as",
+    "show",
     "unify",
     "window",
+    "window_input",
 ]
 
 PartialShape = tuple[int | None, ...] | None
@@ -48,6 +53,23 @@ class Known(dict[str, Any]):
 #: What a rule returns: input names, ``"args"`` (a list, variadic inputs) and ``"out"`` (a list, or one output's shape).
 Deductions = dict[str, Any]
 Rule = Callable[[Any, Known], Deductions]
+
+
+def read_shape(shape: Iterable[int | None] | None) -> PartialShape:
+    """Return a shape of the API or of an attribute as a partial shape: 0 and -1 mean unknown, and so does ``()``."""
+    if shape is None:
+        return None
+    dims = tuple(shape)
+    # Before NumPy semantics MXNet has no arrays without dimensions.
+    return tuple(None if d is None or (isinstance(d, int) and d <= 0) else d for d in dims) if dims else None
+
+
+def show(shape: PartialShape) -> str:
+    """Return a partial shape as messages write it: ``(2, ?)``."""
+    if shape is None:
+        return "(unknown)"
+    dims = ["?" if dim is None else str(dim) for dim in shape]
+    return f"({dims[0]},)" if len(dims) == 1 else f"({', '.join(dims)})"
 
 
 def known(shape: PartialShape) -> bool:
@@ -157,8 +179,24 @@ def window(size: Any, kernel: int, stride: int = 1, pad: int = 0, dilate: int = 
     return None if size is None else (size + 2 * pad - (dilate * (kernel - 1) + 1)) // stride + 1
 
 
+def window_input(size: Any, count: Any, kernel: int, stride: int = 1, pad: int = 0, dilate: int = 1) -> Any:
+    """Return the input size of a sliding window that takes `count` positions, where only one size gives that many.
+
+    A size that is known already is returned as it is; with a stride several sizes give the same count.
+    """
+    if size is not None or count is None or stride != 1:
+        return size
+    return count + dilate * (kernel - 1) - 2 * pad
+
+
 def replace(shape: Sequence[int | None], axis: int, dim: int | None) -> tuple[int | None, ...]:
-    """Return `shape` with the dimension at `axis` replaced."""
+    """Return `shape` with the dimension at `axis` replaced.
+
+    Raises:
+        ValueError: the shape has no such axis.
+    """
     out = list(shape)
+    if not -len(out) <= axis < len(out):
+        raise ValueError(f"axis {axis} is out of range for the shape {tuple(shape)}")
     out[axis] = dim
     return tuple(out)

@@ -248,6 +248,8 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     out = s.out[0]
     if a.num_args > 1:
         like = s.args[1]
+        if like is not None and len(like) != 4:
+            raise ValueError(f"expected a second input of 4 dimensions (N, C, H, W), got {len(like)}")
         window = (None, None) if like is None else like[2:]
     found: dict[str, Any] = {"out": (None, None, *window)}
     if s.args[0] is not None:

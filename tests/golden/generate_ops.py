@@ -5,6 +5,7 @@ Runs in the MXNet environment only (see ``tests/golden/README.md``)::
     MXNET_SUBGRAPH_BACKEND=NONE python tests/golden/generate_ops.py [FAMILY ...]
 
 Each family's file ``tests/golden/ops/FAMILY.npz`` holds ``CASE|out:i``, ``CASE|grad:i`` (inputs) and ``CASE|aux:i``.
+What MXNet infers of the same rows is written too, by ``generate_infer.py``.
 """
 
 import importlib
@@ -12,6 +13,7 @@ import pathlib
 import pkgutil
 import sys
 
+import generate_infer
 import mxnet as mx
 import numpy as np
 
@@ -51,6 +53,7 @@ def main(wanted):
         print(f"{info.name}: {len(module.CASES)} cases, {len(golden)} arrays, {failed} failed")
         if failed:
             raise SystemExit(1)
+    generate_infer.main(wanted)
 
 
 if __name__ == "__main__":

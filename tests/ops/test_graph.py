@@ -9,7 +9,7 @@ import pytest
 import symjit as mx
 from symjit.ir.graph import Entry, Graph, Node
 from symjit.ir.infer import infer
-from symjit.ir.lower import lower
+from symjit.ir.lower import is_open, lower
 from symjit.ndarray.invoke import invoke
 from symjit.ops import registry
 from tests.compare import close
@@ -29,6 +29,9 @@ def test_inference_forward(family: str, case: Case) -> None:
     """Shapes and dtypes inferred from the inputs are those of the results."""
     arrays = case.arrays()
     graph, node = single(case)
+    if is_open(node):
+        assert infer(graph).missing() == ["node_output"]  # its users decide: tests/test_inference.py
+        return
     names = [entry.node.name for entry in node.inputs]
     found = infer(
         graph,

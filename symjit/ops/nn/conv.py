@@ -13,7 +13,7 @@ from jax import lax
 from symjit.ops.attrs import NonNegativeInt, PositiveInt
 from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, window
+from symjit.ops.shapes import Known, PartialShape, window, window_input
 
 __all__: list[str] = []
 
@@ -70,7 +70,7 @@ def _divided(channels: Any, groups: int, what: str) -> Any:
 
 
 class _Plan:
-    """The attributes of a convolution, one value per spatial axis, checked against data's shape."""
+    """The attributes of a convolution, one value per spatial axis, checked against data's shape and the result's."""
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class _Plan:
         pad: tuple[int, ...],
         num_group: int,
         layout: str | None,
+        result: Any = None,
     ) -> None:
         ndim = len(kernel)
         self.order = order = image_layout(layout, ndim)
@@ -89,8 +90,11 @@ class _Plan:
         self.pad = per_axis("pad", pad, ndim, 0)
         self.groups, self.channels = num_group, shape[order.index("C")]
         self.per_group = _divided(self.channels, num_group, "the number of channels")
-        self.sizes = [shape[i] for i in spatial_axes(order)]
         steps = list(zip(kernel, self.stride, self.pad, self.dilate, strict=True))
+        self.sizes = [shape[i] for i in spatial_axes(order)]
+        if result is not None and len(result) == len(order):
+            counts = [result[i] for i in spatial_axes(order)]
+            self.sizes = [window_input(*sizes, *step) for *sizes, step in zip(self.sizes, counts, steps, strict=True)]
         self.out = [window(size, *step) for size, step in zip(self.sizes, steps, strict=True)]
         for size, out, (k, _, p, d) in zip(self.sizes, self.out, steps, strict=True):
             if isinstance(out, int) and out < 1:
@@ -105,8 +109,9 @@ def _convolution(data: Any, weight: Any, bias: Any, plan: _Plan) -> Any:
 
 def _convolution_shapes(a: Any, s: Known) -> dict[str, Any]:
     data: Any = s.data if s.data is not None else (None,) * (len(a.kernel) + 2)
-    plan = _Plan(data, a.kernel, a.stride, a.dilate, a.pad, a.num_group, a.layout)
-    order, out, weight = plan.order, s.out[0], s.get("weight")
+    out, weight = s.out[0], s.get("weight")
+    plan = _Plan(data, a.kernel, a.stride, a.dilate, a.pad, a.num_group, a.layout, out)
+    order = plan.order
     _divided(a.num_filter, a.num_group, "num_filter")
     batch = data[0] if data[0] is not None or out is None else out[0]
     channels = plan.channels

@@ -1,0 +1,219 @@
+"""Inference against MXNet 1.9.1: every row of the operator table, with shapes and dtypes hidden or wrong.
+
+The questions are those of ``tests/ops/hiding.py``, MXNet's answers lie in ``tests/golden/infer``. The rule:
+
+- what MXNet deduces of the row symjit deduces too; where MXNet's answer contradicts the row it was a guess and binds
+  nobody (it takes an unknown dimension for a size of 0, or a result for its input);
+- symjit may deduce more, if it is true of the row, or is what MXNet deduces once it knows the data;
+- where MXNet refuses wrong shapes or dtypes symjit refuses, with an MXNetError. Where MXNet refuses because a shape or
+  dtype is missing, symjit leaves unknown what does not follow.
+
+What is decided otherwise is in the tables below, by operator, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symjit as mx
+from symjit.base import MXNetError
+from symjit.ops import registry
+from tests.ops.case import Case
+from tests.ops.conftest import GOLDEN
+from tests.ops.hiding import Shape, dtype_questions, graph_json, read, shape_questions, show
+
+_LATER = "MXNet 1.9.1 infers a result and refuses or aborts when it runs"
+_FOREIGN = "MXNet 1.9.1 infers a result and runs past the end of an array, or leaves a part of one out"
+_BY_SIZE = "MXNet 1.9.1 reads an array of another rank element by element"
+
+#: Operators that refuse wrong shapes which MXNet's inference lets pass.
+SHAPES_REFUSED_EARLIER = {
+    "LeakyReLU": _LATER,
+    "SoftmaxActivation": "a vector has no rows for mode='instance'",
+    "where": _LATER + "; a condition of another rank it reads element by element",
+    "UpSampling": _LATER,
+    "FullyConnected": _LATER,
+    "batch_take": _BY_SIZE,
+    "stack": _LATER,
+    "reverse": _LATER,
+    "SoftmaxOutput": _LATER,
+    "IdentityAttachKLSparseReg": "MXNet 1.9.1 replaces the given shape of the state by the one it expects",
+    "Reshape": _LATER + "; where the result is smaller, it drops the rest of the data",
+    "diag": "MXNet 1.9.1 gives an empty array for a diagonal outside of the matrix",
+    "BatchNorm": "MXNet 1.9.1 replaces the given shapes of the vectors by the one it expects, and then " + _FOREIGN,
+    "BatchNorm_v1": _LATER,
+    "InstanceNorm": _LATER,
+    "GroupNorm": _LATER + "; gamma and beta of another rank it reads element by element",
+    "LRN": _LATER,
+    "Pooling": _LATER,
+    "Pooling_v1": _LATER,
+    "_sample_uniform": "MXNet 1.9.1 answers that nothing can be inferred, and refuses when it binds",
+    "_sample_normal": "see _sample_uniform",
+    "_sample_gamma": "see _sample_uniform",
+    "argmax": _LATER,
+    "argmin": _LATER,
+    "argmax_channel": _LATER,
+    "Crop": "MXNet 1.9.1 takes two axes of a second input of any rank, and checks the offset when it runs",
+    "_slice_assign_scalar": _LATER,
+}
+
+#: Operators that take shapes which MXNet refuses.
+SHAPES_TAKEN = {"slice": "MXNet 1.9.1 slices arrays of up to 5 dimensions"}
+
+#: Operators of which MXNet deduces something that happens to be true of a row.
+SHAPES_GUESSED = {
+    "broadcast_like": "MXNet 1.9.1 takes an unknown size for 1 where the other array has 1",
+}
+
+#: Operators that refuse dtypes which MXNet's inference lets pass.
+DTYPES_REFUSED_EARLIER = {
+    "where": "MXNet 1.9.1 answers that nothing can be inferred, and refuses when it binds",
+    "IdentityAttachKLSparseReg": "MXNet 1.9.1 replaces the given dtype of the state by float32",
+    "_sample_uniform": "see where",
+    "_sample_normal": "see where",
+    "_sample_gamma": "see where",
+}
+
+#: Operators that take dtypes which MXNet refuses.
+DTYPES_TAKEN = {
+    "batch_take": "MXNet 1.9.1 takes int32 indices only; any others are converted here",
+    "Crop": "MXNet 1.9.1 takes float32 only",
+}
+
+#: Operators of which MXNet deduces something that happens to be true of a row.
+DTYPES_GUESSED = {
+    "InstanceNorm": "MXNet 1.9.1 answers float32 at once where nothing is known; here float32 is the last resort",
+    "IdentityAttachKLSparseReg": "see InstanceNorm",
+    "Crop": "see InstanceNorm",
+    "amp_multicast": "MXNet 1.9.1 takes a half for the widest or narrowest dtype before it has seen the others",
+}
+
+
+@cache
+def answers(family: str) -> dict[str, Any]:
+    """Return MXNet's answers to the questions about a family."""
+    path = GOLDEN.parent / "infer" / f"{family}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+class Subject:
+    """One case as a symbol, and what MXNet says of it."""
+
+    def __init__(self, family: str, case: Case) -> None:
+        self.operator = registry.get(case.op).name
+        known = answers(family)
+        assert case.id in known, f"no answers for {case.id}: run tests/golden/generate_infer.py {family}"
+        if known[case.id] is None:
+            pytest.skip("MXNet refuses this row")
+        self.golden = known[case.id]
+        arrays = case.arrays()
+        self.names = [f"in{i}" for i in range(len(arrays))]
+        self.shapes = [tuple(array.shape) for array in arrays]
+        self.dtypes = [array.dtype.name for array in arrays]
+        self.outputs = len(self.golden["shapes"])
+        self.symbol = mx.sym.load_json(graph_json(case.op, case.attrs, len(arrays), self.outputs))
+
+    def wanted(self, kind: str, number: int) -> str:
+        """Return MXNet's answer to a question."""
+        return self.golden["answers"][self.golden[kind][number]]
+
+    def true_answers(self, kind: str, labels: list[str]) -> list[list[str]]:
+        """Return the parts of MXNet's answers to the whole row and to its data alone (the defaults of the rest)."""
+        numbers = [i for i, label in enumerate(labels) if label in ("all", "data alone", "in0 alone")]
+        found = [parts(self.wanted(kind, number)) for number in numbers]
+        return [each for each in found if each]
+
+    def answer(self, kind: str, given: dict[str, Any]) -> str:
+        """Return symjit's answer, written as MXNet's are."""
+        try:
+            arguments, outputs, states = getattr(self.symbol, f"infer_{kind}_partial")(**given)
+        except MXNetError as error:
+            assert "node 'node'" in str(error) or "node 'sum" in str(error), f"the message names no node: {error}"
+            return "!MXNetError"
+        found = dict(zip(self.symbol.list_arguments(), arguments, strict=True))
+        found.update(zip(self.symbol.list_auxiliary_states(), states, strict=True))
+        write = show if kind == "shape" else lambda dtype: "?" if dtype is None else np.dtype(dtype).name
+        ins = [write(found[name]) for name in self.names]
+        return f"{';'.join(ins)}>{';'.join(map(write, outputs[: self.outputs]))}"
+
+
+def parts(answer: str) -> list[str]:
+    """Return an answer's inputs and outputs in one list; none for an exception."""
+    return [] if answer.startswith("!") else answer.replace(">", ";").strip(";").split(";")
+
+
+def shape_holds(partial: str, whole: str) -> bool:
+    """Return whether all that a partial shape says is true of another shape."""
+    left, right = read(partial), read(whole)
+    return not left or (len(left) == len(right) and all(a in (0, b) for a, b in zip(left, right, strict=True)))
+
+
+def dtype_holds(partial: str, whole: str) -> bool:
+    """Return whether a dtype is unknown or the other one."""
+    return partial in ("?", whole)
+
+
+def judge(want: str, got: str, wrong: bool, complete: list[list[str]], holds: Any, tables: Sequence[Any]) -> str:
+    """Return what is amiss with an answer, "" if nothing is.
+
+    `complete` holds the lists of true shapes or dtypes: the row's own, and those that MXNet gives unknown inputs.
+    """
+    refused_earlier, taken, guessed = tables
+    if got == want:
+        return ""
+    if wrong and want.startswith("!"):
+        return "" if taken else "MXNet refuses this"
+    if wrong and got.startswith("!"):
+        return "" if refused_earlier else "MXNet infers this"
+    if got.startswith("!"):
+        return "what is hidden became an error"
+    for i, mine in enumerate(parts(got)):
+        theirs = parts(want)[i] if parts(want) else "?"
+        if wrong:
+            if not holds(theirs, mine):
+                return f"part {i}: MXNet says {theirs}"
+        elif not any(holds(mine, whole[i]) for whole in complete):
+            return f"part {i}: {mine} is not true of the row, {complete[0][i]}"
+        elif holds(theirs, complete[0][i]) and not holds(theirs, mine) and not guessed:
+            return f"part {i}: MXNet deduces {theirs}"
+    return ""
+
+
+@pytest.mark.sampled
+def test_shapes_as_mxnet(family: str, case: Case) -> None:
+    """Shapes follow wherever they follow in MXNet, nothing false follows, and what MXNet refuses is refused."""
+    subject = Subject(family, case)
+    outputs: list[Shape] = [tuple(shape) for shape in subject.golden["shapes"]]
+    asked = list(shape_questions(subject.shapes, outputs))
+    assert len(asked) == len(subject.golden["shape"]), "the questions changed: run tests/golden/generate_infer.py"
+    tables = [subject.operator in table for table in (SHAPES_REFUSED_EARLIER, SHAPES_TAKEN, SHAPES_GUESSED)]
+    complete = subject.true_answers("shape", [label for label, _ in asked])
+    amiss = []
+    for i, (label, given) in enumerate(asked):
+        want, got = subject.wanted("shape", i), subject.answer("shape", given)
+        found = judge(want, got, label.startswith("wrong"), complete, shape_holds, tables)
+        if found:
+            amiss.append(f"{label}: {given}: MXNet {want}, symjit {got}: {found}")
+    assert not amiss, "\n".join(amiss)
+
+
+def test_dtypes_as_mxnet(family: str, case: Case) -> None:
+    """Likewise dtypes."""
+    subject = Subject(family, case)
+    asked = list(dtype_questions(subject.dtypes, subject.golden["dtypes"]))
+    assert len(asked) == len(subject.golden["dtype"]), "the questions changed: run tests/golden/generate_infer.py"
+    tables = [subject.operator in table for table in (DTYPES_REFUSED_EARLIER, DTYPES_TAKEN, DTYPES_GUESSED)]
+    complete = subject.true_answers("dtype", [label for label, _ in asked])
+    amiss = []
+    for i, (label, given) in enumerate(asked):
+        want, got = subject.wanted("dtype", i), subject.answer("type", given)
+        found = judge(want, got, label.startswith("wrong"), complete, dtype_holds, tables)
+        if found:
+            amiss.append(f"{label}: {given}: MXNet {want}, symjit {got}: {found}")
+    assert not amiss, "\n".join(amiss)
