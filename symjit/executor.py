@@ -275,7 +275,10 @@ class Executor:
                 raise MXNetError(f"the gradient of {name!r} has shape {grad.shape}, its argument {arg.shape}")
         missing = self._inference.missing()
         if missing:
-            raise MXNetError(f"the shapes of {missing} can not be inferred from the bound arrays")
+            raise MXNetError(
+                f"the shapes of {missing} can not be inferred from the bound arrays: give shape= to the operators that"
+                " make arrays from attributes alone"
+            )
 
     # Access ----------------------------------------------------------------------------------------------------------
 

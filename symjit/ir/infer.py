@@ -178,7 +178,7 @@ def _visit_dtypes(node: Node, result: Inference) -> list[tuple[tuple[int, int], 
         elif old != new:
             raise MXNetError(
                 f"{_where(node)}, {label}: dtype {new.name} expected, got {old.name} from"
-                f" {entry.node.output_name(entry.index)!r}"
+                f" {entry.node.output_name(entry.index)!r}: convert one of the inputs with Cast(dtype=...)"
             )
     return changes
 
@@ -201,7 +201,7 @@ def _visit_shapes(
         except ValueError as error:
             raise MXNetError(
                 f"{_where(node)}, {label} ({entry.node.output_name(entry.index)!r}): shape {show(new)} expected,"
-                f" got {show(old)}: {error}. {_listing(node, names, result)}"
+                f" got {show(old)}: {error}. {_listing(node, names, result)}{_remedy(entry)}"
             ) from None
         if merged != old:
             changes[where] = (merged, entry.node)
@@ -302,5 +302,15 @@ def _where(node: Node) -> str:
 
 
 def _listing(node: Node, names: tuple[str, ...], result: Inference) -> str:
-    shown = [f"{name} {show(result.shape(e))}" for name, e in zip(names, node.inputs, strict=True)]
+    shown = [
+        f"{name} {show(result.shape(entry))} from {entry.node.output_name(entry.index)!r}"
+        for name, entry in zip(names, node.inputs, strict=True)
+    ]
     return "Inputs: " + (", ".join(shown) or "none")
+
+
+def _remedy(entry: Entry) -> str:
+    if entry.node.op is not None:
+        return ""
+    name = entry.node.name
+    return f". Give {name!r} the shape expected (a shape not given is inferred), or mend what it must fit"

@@ -11,7 +11,7 @@ from jax import lax
 
 from symjit.ops.attrs import Float, NonNegativeInt, PositiveInt
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, normalize_axis, prod, replace, same, unify
+from symjit.ops.shapes import Known, PartialShape, agreed, normalize_axis, prod, replace, same, unify
 
 __all__: list[str] = []
 
@@ -28,10 +28,13 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     if not given:
         return {}
     axis = normalize_axis(a.dim, len(given[0]))
-    common: tuple[int | None, ...] = replace(given[0], axis, None)
-    for shape in given[1:]:
-        # A rank that differs is for `unify` to report.
-        common = unify(common, replace(shape, axis, None) if axis < len(shape) else shape) or common
+    names = [*(f"arg{i}" for i in range(len(s.args))), "the output"]
+    # A rank that differs is reported here, so an axis that is not there may stay.
+    rest = [shape and (replace(shape, axis, None) if axis < len(shape) else shape) for shape in (*s.args, s.out[0])]
+    try:
+        common: Any = agreed("shape", zip(names, rest, strict=True))
+    except ValueError as error:
+        raise ValueError(f"dimension {axis} (dim={a.dim}) left aside, {error}") from None
     sizes: list[Any] = [None if shape is None else shape[axis] for shape in s.args]
     total = None if s.out[0] is None else s.out[0][axis]
     if None not in sizes:
@@ -57,9 +60,7 @@ def stack(*args: Any, axis: int = 0, num_args: PositiveInt) -> Any:
 
 @stack.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    common: PartialShape = None
-    for shape in s.args:
-        common = unify(common, shape)
+    common = agreed("shape", [(f"arg{i}", shape) for i, shape in enumerate(s.args)])
     out = s.out[0]
     if out is not None and len(out) > 1:
         axis = normalize_axis(a.axis, len(out))
@@ -170,7 +171,7 @@ def _(a: Any, s: Known) -> dict[str, Any]:
         data = replace(data, axis, None if None in sizes else sum(sizes))
     if data[axis] is None:
         return {"data": data, "out": [data] * count}
-    edges = pairwise(_edges(a, data[axis]))
+    edges = pairwise(_edges(a, data[axis]))  # type: ignore[arg-type]
     return {"data": data, "out": [replace(data, axis, stop - start) for start, stop in edges]}
 
 

@@ -182,7 +182,10 @@ def _regression_shape(a: Any, s: Known) -> dict[str, Any]:
         if len(data) != 2 or data[1] is not None:
             found["label"] = (data[0],) if len(data) == 2 and data[1] == 1 else data
     elif known(s.label) and known(data) and (s.label[:1] != data[:1] or prod(s.label) != prod(data)):
-        raise ValueError(f"the label has shape {s.label}, expected {data[:1]} examples of {prod(data[1:])} values each")
+        raise ValueError(
+            f"the label has shape {show(s.label)}, expected {show(data)} or another shape of {data[0]} rows with"
+            f" {prod(data[1:])} values each"
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from jax import lax
 
 from symjit.ops.attrs import PositiveInt
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, normalize_axis, prod, rank, unify
+from symjit.ops.shapes import Known, PartialShape, normalize_axis, prod, rank, show, unify
 
 __all__: list[str] = []
 
@@ -37,7 +37,7 @@ def _solve(ins: list[Any], outs: list[Any], groups: Groups) -> None:
         here, other, table, positions = (left, right, ins, from_in) if None in left else (right, left, outs, from_out)
         whole, rest = prod(other), prod(dim for dim in here if dim is not None)
         if isinstance(rest, int) and (rest == 0 or (isinstance(whole, int) and whole % rest)):
-            raise ValueError(f"{whole} elements can not be divided over {tuple('?' if d is None else d for d in here)}")
+            raise ValueError(f"{whole} elements can not be divided over {show(tuple(here))}")
         table[positions[here.index(None)]] = whole // rest
 
 
@@ -113,8 +113,9 @@ def _reshaped(a: Any, data: PartialShape, out: PartialShape) -> tuple[PartialSha
     try:
         _solve(ins, outs, groups)
     except ValueError as error:
-        text = f"shape={a.shape}, reverse={a.reverse}" if a.shape else f"target_shape={a.target_shape}"
-        raise ValueError(f"data of shape {data} can not be reshaped by {text}: {error}") from None
+        text = f"shape={a.shape}" if a.shape else f"target_shape={a.target_shape}"
+        text += ", reverse=True" if a.reverse else ""
+        raise ValueError(f"data of shape {show(data)} can not be reshaped by {text}: {error}") from None
     return tuple(ins)[::turn], tuple(outs)[::turn]
 
 

@@ -13,7 +13,7 @@ from jax import lax
 
 from symjit.ops.attrs import Fraction, PositiveInt
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, known, normalize_axis, replace, unify
+from symjit.ops.shapes import Known, PartialShape, agreed, known, normalize_axis, replace, unify
 
 __all__: list[str] = []
 
@@ -325,12 +325,16 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     _check(form, s.data)
     directions = 1 + a.bidirectional
     stacked = a.num_layers * directions
-    data = _merge((None, None, None), s.data)
-    out = _merge((None, None, directions * form.out()), s.out[0])
-    state = _merge((stacked, None, form.out()), s.state, *s.out[1:2])
-    cell = _merge((stacked, None, a.state_size), s.get("state_cell"), *s.out[2:])
-    (batch,) = _merge((None,), data[1:2], out[1:2], state[1:2], cell[1:2], s.get("sequence_length"))
-    (steps,) = _merge((None,), data[:1], out[:1])
+    _, state_out, cell_out = [*s.out, None, None][:3]
+    data = _merge("shape", (None, None, None), data=s.data)
+    out = _merge("shape", (None, None, directions * form.out()), output=s.out[0])
+    state = _merge("shape", (stacked, None, form.out()), state=s.state, state_output=state_out)
+    cell = _merge("shape", (stacked, None, a.state_size), state_cell=s.get("state_cell"), state_cell_output=cell_out)
+    batches = {"data": data, "output": out, "state": state, "state_cell": cell}
+    (batch,) = _merge(
+        "batch size", (None,), sequence_length=s.get("sequence_length"), **{k: x[1:2] for k, x in batches.items()}
+    )
+    (steps,) = _merge("number of steps", (None,), data=data[:1], output=out[:1])
     width = data[2]
     if width is None and known(s.parameters) and len(s.parameters) == 1:
         width = form.width(s.parameters[0])
@@ -346,11 +350,10 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     return {name: shape for name, shape in found.items() if name in s or name == "out"}
 
 
-def _merge(first: tuple[int | None, ...], *rest: PartialShape) -> tuple[int | None, ...]:
-    """Return what partial shapes know together; the first one gives the number of dimensions."""
-    for shape in rest:
-        first = unify(first, shape) or first
-    return first
+def _merge(what: str, expected: tuple[int | None, ...], **given: PartialShape) -> tuple[int | None, ...]:
+    """Return what partial shapes know together, beside what the attributes say of them."""
+    merged = agreed(what, [("the attributes", expected), *given.items()])
+    return expected if merged is None else merged
 
 
 @rnn.dtype

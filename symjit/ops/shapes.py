@@ -14,6 +14,7 @@ __all__ = [
     "Known",
     "PartialShape",
     "Rule",
+    "agreed",
     "broadcast_shapes",
     "known",
     "normalize_axis",
@@ -114,13 +115,38 @@ def unify(left: PartialShape, right: PartialShape) -> PartialShape:
     if right is None:
         return left
     if len(left) != len(right):
-        raise ValueError(f"{len(left)} dimensions against {len(right)}")
+        raise ValueError(f"rank {len(left)} against {len(right)}")
     merged = []
     for position, (a, b) in enumerate(zip(left, right, strict=True)):
         if a is not None and b is not None and a != b:
             raise ValueError(f"dimension {position} is {a} against {b}")
         merged.append(b if a is None else a)
     return tuple(merged)
+
+
+def agreed(what: str, named: Iterable[tuple[str, PartialShape]]) -> PartialShape:
+    """Return what the shapes of several inputs or outputs know together.
+
+    Args:
+        what: what must be equal, ``"shape"``, ``"batch size"`` ...
+        named: what each is called, and its shape or a part of it.
+
+    Raises:
+        ValueError: two contradict each other; the message names them.
+    """
+    merged: PartialShape = None
+    told: list[str] = []
+    for name, shape in named:
+        try:
+            merged = unify(merged, shape)
+        except ValueError:
+            text, other = (show(x)[1:-2] if what != "shape" and x and len(x) == 1 else show(x) for x in (shape, merged))
+            raise ValueError(
+                f"the {what} of {name} is {text}, that of {', '.join(told)} {other}: they must be equal"
+            ) from None
+        if shape is not None and any(dim is not None for dim in shape):
+            told.append(name)
+    return merged
 
 
 def broadcast_shapes(left: PartialShape, right: PartialShape) -> PartialShape:
@@ -143,15 +169,21 @@ def broadcast_shapes(left: PartialShape, right: PartialShape) -> PartialShape:
         elif a is None or b is None:
             out.append(a if b is None else b)
         else:
-            raise ValueError(f"dimension {position}: {a} can not be broadcast against {b}")
+            raise ValueError(
+                f"{show(left)} and {show(right)} can not be broadcast: dimension {position} is {a} against {b}, and"
+                " neither is 1"
+            )
     return tuple(out)
 
 
 def same(attrs: Any, s: Known) -> Deductions:
     """Rule: every input and every output has one shape."""
     merged: PartialShape = None
-    for shape in [*s.values(), *s.args, *s.out]:
-        merged = unify(merged, shape)
+    try:
+        for shape in (*s.values(), *s.args, *s.out):
+            merged = unify(merged, shape)
+    except ValueError:
+        _refuse(s)
     if merged is None:
         return {}
     found: Deductions = {name: merged for name in s}
@@ -160,13 +192,25 @@ def same(attrs: Any, s: Known) -> Deductions:
     return found
 
 
+def _refuse(s: Known) -> None:
+    """Raise the error that names which of the inputs and outputs, all of one shape, contradict each other."""
+    inputs = [*s.items(), *((f"arg{i}", shape) for i, shape in enumerate(s.args))]
+    try:
+        agreed("shape", [*inputs, *_outputs(s)])
+    except ValueError as error:
+        hint = "; only the operators called broadcast_... repeat dimensions of size 1" if len(inputs) > 1 else ""
+        raise ValueError(f"{error}{hint}") from None
+
+
+def _outputs(s: Known) -> list[tuple[str, PartialShape]]:
+    return [("the output" if i == 0 else f"output {i}", shape) for i, shape in enumerate(s.out)]
+
+
 def same_as(*names: str) -> Rule:
     """Return the rule that the named inputs and every output have one shape; other inputs are left alone."""
 
     def rule(attrs: Any, s: Known) -> Deductions:
-        merged: PartialShape = None
-        for shape in [*(s[name] for name in names if name in s), *s.out]:
-            merged = unify(merged, shape)
+        merged = agreed("shape", [*((name, s[name]) for name in names if name in s), *_outputs(s)])
         if merged is None:
             return {}
         return {**{name: merged for name in names if name in s}, "out": [merged] * len(s.out)}

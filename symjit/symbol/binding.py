@@ -11,6 +11,7 @@ from symjit.executor import Executor
 from symjit.ir.graph import Entry, Graph
 from symjit.ir.infer import Inference, infer
 from symjit.ndarray import NDArray, zeros
+from symjit.ops.shapes import known, show
 
 if TYPE_CHECKING:
     from symjit.symbol.symbol import Symbol
@@ -71,12 +72,14 @@ def simple_bind(
     graph = symbol.graph
     requests = _requests(grad_req, symbol.list_arguments())
     found = infer(graph, {name: tuple(shape) for name, shape in shapes.items()}, type_dict)
-    inputs = set(symbol.list_inputs())
-    missing = [name for name in found.missing() if name in inputs]
+    inputs = {node.name: found.shape(Entry(node)) for node in graph.variables}
+    missing = [name for name, shape in inputs.items() if not known(shape)]
     if missing:
+        listed = ", ".join(f"{name!r} {show(inputs[name])}" for name in missing)
+        strange = [name for name in shapes if name not in inputs]
         raise MXNetError(
-            f"simple_bind: the shapes of {missing} can not be inferred from"
-            f" {dict(shapes) or 'nothing'}: give more of them, such as {missing[0]}=(...)"
+            f"simple_bind: these shapes can not be inferred from {dict(shapes) or 'nothing'}: {listed}. Give more of"
+            f" them, such as {missing[0]}=(...)" + (f"; {strange} are no inputs of this symbol" if strange else "")
         )
     source = _Arrays(graph, ctx, found, shared_arg_names or (), shared_exec, shared_buffer)
     args = [source.argument(node.name, Entry(node)) for node in graph.arguments]

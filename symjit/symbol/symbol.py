@@ -286,9 +286,12 @@ class Symbol(Operators):
         found = self._infer_shapes(args, kwargs)
         if all(0 not in shape and shape for shapes in found for shape in shapes):
             return found
-        rows = [
-            f"\t{each}: {shape}"
-            for each, shape in zip(self.list_arguments(), found[0], strict=True)
+        listed = zip(self.list_arguments(), found[0], strict=True)
+        rows = [f"\t{each}: {shape}" for each, shape in listed if 0 in shape or not shape]
+        # Where users alone could decide the shape of a result, no argument is to blame.
+        rows = rows or [
+            f"\t{each}: {shape} (an output)"
+            for each, shape in zip(self.list_outputs(), found[1], strict=True)
             if 0 in shape or not shape
         ]
         warnings.warn(

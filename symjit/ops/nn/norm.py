@@ -15,7 +15,7 @@ from jax import lax
 
 from symjit.ops.attrs import PositiveInt
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, PartialShape, normalize_axis, replace, same, unify
+from symjit.ops.shapes import Known, PartialShape, normalize_axis, replace, same, show, unify
 
 __all__: list[str] = []
 
@@ -48,7 +48,13 @@ def _channel_shapes(data: PartialShape, axis: int, s: Known, *vectors: str) -> d
     size = (data[axis],)
     for name in vectors:
         given = s.get(name)
-        size = unify(size, given if given is not None and len(given) == 1 else None) or size
+        if given is not None and len(given) == 1:
+            if None not in (size[0], given[0]) and size != given:
+                raise ValueError(
+                    f"{name} has {given[0]} numbers, expected {size[0]}, one for each channel of the data {show(data)},"
+                    f" on axis {axis}"
+                )
+            size = unify(size, given) or size
     return {**dict.fromkeys(vectors, size), "data": replace(data, axis, size[0])}
 
 
