@@ -165,7 +165,7 @@ def test_shapes_flow_both_ways() -> None:
         deduce(attrs, {"data": (5, 4)}, unknown)
     with pytest.raises(ValueError, match="fit no input width"):
         deduce(attrs, {"parameters": (count + 1,)}, unknown)
-    with pytest.raises(ValueError, match="7 against 8"):
+    with pytest.raises(ValueError, match="the batch size of state is 8, that of data 7"):
         deduce(attrs, {"data": (5, 7, 4), "state": (4, 8, 3)}, unknown)
 
 
