@@ -368,7 +368,9 @@ def test_simple_bind_makes_what_is_inferred() -> None:
 def test_simple_bind_refuses() -> None:
     net = classifier()
     for shapes in ({"data": (0, 3)}, {}, {"nothing": (3,)}):
-        with pytest.raises(mx.MXNetError, match=r"these shapes can not be inferred.*: 'data' \(.*'softmax_label' \(.*such as data="):
+        with pytest.raises(
+            mx.MXNetError, match=r"these shapes can not be inferred.*: 'data' \(.*'softmax_label' \(.*such as data="
+        ):
             net.simple_bind(mx.cpu(), **shapes)
     with pytest.raises(mx.MXNetError, match=r"'fc'.*'weight'.*\(4, 3\).*\(5, 5\)"):
         net.simple_bind(mx.cpu(), data=(2, 3), fc_weight=(5, 5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Callable
 
@@ -126,6 +127,40 @@ def test_the_data_suffices(name: str) -> None:
     net = build()
     executor = net.simple_bind(mx.cpu(), grad_req="null", **data)
     assert [x.shape for x in executor.forward()] == net.infer_shape(**data)[1]
+
+
+# MXNet's networks ----------------------------------------------------------------------------------------------------
+
+NETWORKS = pathlib.Path(__file__).parent / "golden" / "networks"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in NETWORKS.glob("*.json")))
+def test_networks(name: str) -> None:
+    """Parameters and states follow from the data; with each shape hidden in turn nothing false follows."""
+    net = mx.sym.load(NETWORKS / f"{name}.json")
+    try:
+        net.graph.require_supported()
+    except MXNetError as error:
+        pytest.skip(str(error))
+    with np.load(NETWORKS / f"{name}.npz") as file:
+        run = {key: file[key].shape for key in file.files}
+    inputs = {each: run.get(f"arg:{each}", run.get(f"aux:{each}")) for each in net.list_inputs()}
+    outputs = {each: run[f"out_predict:{i}"] for i, each in enumerate(net.list_outputs())}
+    learned = {
+        entry.node.name
+        for node in net.graph.nodes
+        if node.op is not None
+        for port, entry in zip(node.operator.input_names(node.params), node.inputs, strict=True)
+        if port in node.operator.params or port in node.operator.aux
+    }
+    data = {each: shape for each, shape in inputs.items() if each not in learned}
+    assert deduced(net, data) == inputs | outputs
+    for hidden in inputs:
+        found = deduced(net, {each: shape for each, shape in inputs.items() if each != hidden})
+        for each, shape in (inputs | outputs).items():
+            assert contains(shape, found[each]), (
+                f"{each}: {found[each]} without the shape of {hidden}, but it is {shape}"
+            )
 
 
 # Shapes that users of a result decide --------------------------------------------------------------------------------
