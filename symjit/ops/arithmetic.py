@@ -242,8 +242,15 @@ def with_scalar(name: str, of: Function, *, reverse: bool = False) -> Op:
 
 for _name, _of in _FUNCTIONS.items():
     with_scalar(f"_{ {'add': 'plus', 'sub': 'minus'}.get(_name, _name) }_scalar", _of)
-for _name, _key in {"rminus": "sub", "rdiv": "div", "rmod": "mod", "rpower": "power"}.items():
-    with_scalar(f"_{_name}_scalar", _FUNCTIONS[_key], reverse=True)
+# A number divided by integers passes through float32: 3 / 0 is the smallest int32.
+_QUOTIENT = Function(in_float(jnp.divide), "{0} / {1}, in float32 and truncated for integers", cast="float32")
+for _name, _function in {
+    "rminus": _FUNCTIONS["sub"],
+    "rdiv": _QUOTIENT,
+    "rmod": _FUNCTIONS["mod"],
+    "rpower": _FUNCTIONS["power"],
+}.items():
+    with_scalar(f"_{_name}_scalar", _function, reverse=True)
 
 
 # Many arrays ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,14 @@ class Request:
     def graph(self) -> str:
         """The JSON of the graph."""
         return graph_json(self.op, self.attrs, len(self.inputs))
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The attributes as symjit reads them, defaults included; empty where it refuses them."""
+        try:
+            return registry.get(self.op).parse_attrs(self.attrs)._asdict()
+        except MXNetError:
+            return {}
 
     @property
     def size(self) -> int:
@@ -336,7 +345,7 @@ def _odd_value(kind: types.AttrType, value: Any, d: Draft) -> Any:
     if isinstance(kind, types.Int):
         return d.choose(-1, 0, 1, 2, 3, d.rank, d.rank + 1, -d.rank, -d.rank - 1, 7, -7, 20)
     if isinstance(kind, types.Float):
-        return d.choose(0.0, -1.0, 1e20, -1e20, 1e-20, 2.5, 300.7)
+        return d.choose(0.0, -1.0, 1e4, -1e4, 1e-20, 2.5, 300.7)
     if isinstance(kind, types.Enum):
         return d.choose(*kind.choices, "bogus")
     if isinstance(kind, types.DTypeName):
@@ -352,6 +361,26 @@ def _odd_value(kind: types.AttrType, value: Any, d: Draft) -> Any:
             items[d.int(0, len(items) - 1)] = _odd_value(kind.item, 1, d)
         return tuple(items)
     return "bogus"
+
+
+def _spelled(value: Any, d: Draft) -> str:
+    """Return another text of a value, one that some front end of MXNet has written or might."""
+    if isinstance(value, bool):
+        return d.choose("1", "true", "TRUE", "t") if value else d.choose("0", "false", "FALSE", "f")
+    if isinstance(value, int):
+        return d.choose(f"{value}L", f" {value}", f"{value} ", f"+{value}", f"{value}.0", f"{value}e0", f"0{value}")
+    if isinstance(value, float):
+        return d.choose(f"{value}f", f" {value}", f"{value:e}", f"{value:.3f}", f"+{value}", f"{value} ")
+    if value is None:
+        return d.choose("None", "none", "", " None")
+    if isinstance(value, tuple):
+        items = [str(item) for item in value]
+        longs = [f"{item}L" if isinstance(item, int) else str(item) for item in value]
+        return d.choose(
+            *(f"[{', '.join(items)}]", f"({','.join(items)})", f"( {' , '.join(items)} )", f"({', '.join(longs)})"),
+            *(",".join(items), f"({', '.join(items)}", f"({', '.join(items)},)", f" ({', '.join(items)}) "),
+        )
+    return d.choose(f" {value}", f"{value} ", str(value).upper(), str(value).capitalize())
 
 
 def _spoil(d: Draft, inputs: list[np.ndarray]) -> str:
@@ -430,6 +459,10 @@ def draw(name: str, seed: int) -> Request:
     oddities = ["special values"] if d.special else []
     while d.chance(ODD) and len(oddities) < 3:
         oddities.append(_spoil(d, inputs))
+    if d.attrs and d.chance(0.08):
+        spelled = rng.choice(list(d.attrs))
+        d.attrs[spelled] = _spelled(d.attrs[spelled], d)
+        oddities.append(f"spelling of {spelled}")
     wanted = [
         i
         for i, name in enumerate(names)

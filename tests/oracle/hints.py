@@ -435,7 +435,11 @@ HINTS: dict[str, Hint] = {
         ranks=(2, 2), shapes=lambda d: {"label": d.shape[:1]}, values={"label": below(_classes, 0)}, dtypes=FLOAT
     ),
     "softmax_cross_entropy": Hint(
-        ranks=(2, 2), shapes=lambda d: {"label": d.shape[:1]}, values={"label": below(_classes, 0)}, dtypes=FLOAT
+        ranks=(2, 2),
+        shapes=lambda d: {"label": d.shape[:1]},
+        values={"label": below(_classes, 0)},
+        dtypes=FLOAT,
+        grad=("data",),
     ),
     "MakeLoss": Hint(dtypes=FLOAT),
     "LinearRegressionOutput": _LOSS,

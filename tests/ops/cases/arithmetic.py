@@ -107,6 +107,12 @@ CASES = [
         Case(f"_{name}_scalar", [np.array([1, 2, -3, 5], "int32")], {"scalar": 7.9}, "int", grad=False)
         for name in ("rminus", "rdiv", "rpower", "rmod")
     ),
+    *(
+        Case("_rdiv_scalar", [np.array([0, 1, 2, 3, 100], dtype)], {"scalar": value}, f"{dtype}-{value}", grad=False)
+        for dtype in ("uint8", "int8", "int32", "int64")
+        for value in (7.0, -3.0, 0.0, 33554433.0)
+        if abs(value) < 128 or dtype in ("int32", "int64")
+    ),
     Case("_plus_scalar", [np.array([True, False])], {"scalar": 2.7}, "bool", grad=False),
     Case("_mul_scalar", [np.array([True, False])], {"scalar": 2.7, "is_int": False}, "bool", grad=False),
     *(
