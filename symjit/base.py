@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
 
-__all__ = ["DTYPE_FLAGS", "MXNetError", "dtype_flag", "dtype_from_flag", "dtype_name", "np_dtype"]
+__all__ = ["DTYPE_FLAGS", "MXNetError", "dtype_flag", "dtype_from_flag", "dtype_name", "np_dtype", "shown"]
 
 
 class MXNetError(RuntimeError):
     """Any failure that MXNet would report as ``mxnet.base.MXNetError``."""
+
+
+_LONGEST_SHOWN = 80
+_shortener = reprlib.Repr()
+_shortener.maxstring = _shortener.maxother = _LONGEST_SHOWN
+_shortener.maxlevel, _shortener.maxdict = 2, 8
+_shortener.maxlist = _shortener.maxtuple = 16
+
+
+def shown(value: Any) -> str:
+    """Return ``repr(value)`` as messages quote it: what is long is cut, because a value in a file may be megabytes."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = bytes(value[: _LONGEST_SHOWN + 1])
+        return repr(value) if len(value) <= _LONGEST_SHOWN else repr(value[: _LONGEST_SHOWN - 3]) + "..."
+    text = _shortener.repr(value)
+    return text if len(text) <= 4 * _LONGEST_SHOWN else text[: 4 * _LONGEST_SHOWN - 3] + "..."
 
 
 #: MXNet's ``type_flag`` numbers, as they stand in files and in the ``__dtype__`` attribute.
@@ -48,12 +65,14 @@ def np_dtype(value: Any) -> np.dtype[Any]:
         return _BY_NAME[value]
     if isinstance(value, int) and not isinstance(value, bool):
         return dtype_from_flag(value)
+    # NumPy evaluates literals in the text of a structured dtype: it gets short plain names alone, such as "<f4".
+    plain = not isinstance(value, str) or (len(value) <= 16 and value.lstrip("<>=|").isalnum())
     try:
-        dtype = np.dtype(cast(Any, value))
-    except TypeError:
+        dtype = np.dtype(cast(Any, value)) if plain else None
+    except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype not in _FLAG_OF:
-        raise MXNetError(f"unknown dtype {value!r}: expected one of {', '.join(sorted(_BY_NAME))}")
+        raise MXNetError(f"unknown dtype {shown(value)}: expected one of {', '.join(sorted(_BY_NAME))}")
     return dtype
 
 
@@ -76,4 +95,4 @@ def dtype_from_flag(flag: int) -> np.dtype[Any]:
     try:
         return DTYPE_FLAGS[flag]
     except KeyError:
-        raise MXNetError(f"unknown type flag {flag}: expected one of {sorted(DTYPE_FLAGS)}") from None
+        raise MXNetError(f"unknown type flag {shown(flag)}: expected one of {sorted(DTYPE_FLAGS)}") from None

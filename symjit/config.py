@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from symjit.base import MXNetError
 
-__all__ = ["CACHE_DIR", "CACHE_SIZE", "SETTINGS", "Setting", "enable_compilation_cache"]
+__all__ = ["CACHE_DIR", "CACHE_SIZE", "JSON_MEMORY", "SETTINGS", "Setting", "enable_compilation_cache"]
 
 T = TypeVar("T")
 
@@ -73,9 +73,13 @@ CACHE_DIR = Setting(
 )
 #: How much room they may take, in MiB; the least recently used go first.
 CACHE_SIZE = Setting("SYMJIT_CACHE_SIZE", lambda: 1024, _mebibytes, "size of the compilation cache in MiB, 0 is off")
+#: What reading a Symbol JSON file may take beyond the size of the file, in MiB.
+JSON_MEMORY = Setting(
+    "SYMJIT_JSON_MEMORY", lambda: 64, _mebibytes, "memory in MiB that reading a Symbol JSON file may take"
+)
 
 #: Every setting, by the name of its environment variable.
-SETTINGS: dict[str, Setting] = {setting.name: setting for setting in (CACHE_DIR, CACHE_SIZE)}
+SETTINGS: dict[str, Setting] = {setting.name: setting for setting in (CACHE_DIR, CACHE_SIZE, JSON_MEMORY)}
 
 
 def enable_compilation_cache() -> Path | None:

@@ -17,7 +17,7 @@ from symjit.ir.graph import Graph
 from symjit.ir.infer import infer
 from symjit.ir.passes.inference import cut, state_variables
 from symjit.ir.rows import rows_independent
-from symjit.ir.serialize import Loaded, loads
+from symjit.ir.serialize import Loaded, load
 from symjit.ndarray import NDArray
 from symjit.ndarray.mapped import private_copy
 from symjit.ndarray.serialize import NamedArrays, read_arrays, split_names
@@ -36,8 +36,7 @@ def checkpoint_files(prefix: str | os.PathLike[str], epoch: int) -> tuple[str, s
 
 def read_graph(path: str | os.PathLike[str]) -> Loaded:
     """Read a Symbol JSON file."""
-    with open(path, "rb") as file:
-        return loads(file.read(), os.fspath(path))
+    return load(path)
 
 
 class Parameters:
@@ -66,12 +65,13 @@ def match_parameters(graph: Graph, found: NamedArrays) -> Parameters:
     if not found.names and found.arrays:
         raise MXNetError(f"{found.source}: the arrays have no names, so they can not be matched to a network")
     names = split_names(found.names)
+    dense = found.densified()
     arrays = {}
     for group in (names.args, names.aux, names.bare):
         for name, position in group.items():
-            item = found.arrays[position]
+            item = dense[position]
             if item is not None:
-                arrays[name] = item if isinstance(item, np.ndarray) else item.todense()
+                arrays[name] = item
     variables = {node.name for node in graph.variables}
     values = {name: value for name, value in arrays.items() if name in variables}
     left_over = [name for name in arrays if name not in variables]

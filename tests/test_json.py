@@ -259,7 +259,7 @@ def test_argmax_over_all_before_095(version: int | None, axis: str | None) -> No
 
 
 def test_a_rule_does_not_name_a_billion_inputs() -> None:
-    with pytest.raises(MXNetError, match=r"node 'sum': _rnn_param_concat: num_args=1000000000: at most 65536 inputs"):
+    with pytest.raises(MXNetError, match=r"node 'sum': _rnn_param_concat: num_args=1000000000, but .* 1 inputs"):
         read(document([variable("x"), node("_rnn_param_concat", "sum", 0, attrs={"num_args": "1000000000"})], None))
 
 
@@ -374,7 +374,8 @@ def test_long_arrays_take_a_line_per_item(count: int) -> None:
     assert ('"arg_nodes": [\n    0' in written) == (count > 10)
 
 
-def test_a_chain_of_50000_nodes() -> None:
+def test_a_chain_of_50000_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMJIT_JSON_MEMORY", "128")
     count = 50_000
     nodes = [variable("x"), *(node("sqrt", f"r{i}", i) for i in range(count))]
     order = list(range(count + 1))
@@ -430,7 +431,7 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
         ('{"nodes": ' + "9" * 5000 + "}", "not valid JSON: Exceeds the limit"),
         ("[]", r"expected an object with nodes, arg_nodes, heads, got \[\]"),
         ("3", "expected an object with nodes"),
-        (json.dumps(document([variable("\ud800")])), "node 0: name: .* surrogate"),
+        (json.dumps(document([variable("\ud800")])), "node 0 .*: name: .* surrogate"),
     ],
 )
 def test_what_is_no_symbol_json(text: str | bytes, message: str) -> None:
@@ -447,11 +448,11 @@ def test_what_is_no_symbol_json(text: str | bytes, message: str) -> None:
         (["colour"], "red", "unknown key 'colour'"),
         (["nodes"], {}, r"nodes: expected an array, got \{\}"),
         (["nodes", 1], 7, "node 1: expected an object with op, name, inputs, got 7"),
-        (["nodes", 1, "op"], ..., "node 1: no op"),
+        (["nodes", 1, "op"], ..., "node 1 'r': no op"),
         (["nodes", 1, "op"], 7, "node 1 'r': op: expected a string, got 7"),
         (["nodes", 1, "name"], None, "node 1: name: expected a string, got None"),
-        (["nodes", 1, "inputs"], ..., "node 1: no inputs"),
-        (["nodes", 1, "colour"], "red", "node 1: unknown key 'colour'"),
+        (["nodes", 1, "inputs"], ..., "node 1 'r': no inputs"),
+        (["nodes", 1, "colour"], "red", "node 1 'r': unknown key 'colour'"),
         (["nodes", 1, "attrs"], [], r"node 1 'r': attrs: expected an object of strings, got \[\]"),
         (["nodes", 1, "attrs"], {"a": 1}, "node 1 'r': attribute 'a': expected a string in quotes, got 1"),
         (["nodes", 1, "attr"], {"a": True}, "expected a string in quotes, got True"),

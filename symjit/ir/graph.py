@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.ops import registry
 from symjit.ops.registry import Op
 
@@ -62,7 +62,7 @@ class Node:
         """
         found = registry.lookup(self.op or "")
         if found is None:
-            raise MXNetError(f"node {self.name!r}: unknown or unsupported operator {self.op!r}")
+            raise MXNetError(f"node {shown(self.name)}: unknown or unsupported operator {shown(self.op)}")
         return found
 
     @property
@@ -78,7 +78,7 @@ class Node:
         try:
             return operator.parse_attrs(attrs)
         except MXNetError as error:
-            raise MXNetError(f"node {self.name!r}: {error}") from None
+            raise MXNetError(f"node {shown(self.name)}: {error}") from None
 
     @property
     def num_outputs(self) -> int:
@@ -105,6 +105,15 @@ class Node:
         return f"<Node {self.op or 'null'} {self.name}>"
 
 
+# So many operators are described in a message; `Unsupported.nodes` has them all.
+_LISTED = 20
+
+
+def _plain(name: str) -> str:
+    """Return a name as it stands, or quoted and cut where it is long."""
+    return name if len(name) <= 80 else shown(name)
+
+
 class Unsupported(MXNetError):
     """A graph holds operators that are not supported.
 
@@ -116,10 +125,12 @@ class Unsupported(MXNetError):
         """Describe the operators with counts and the names of their first nodes."""
         self.nodes = dict(nodes)
         listed = "; ".join(
-            f"{op} x{len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-            for op, names in sorted(self.nodes.items())
+            f"{_plain(op)} x{len(names)} ({', '.join(map(_plain, names[:3]))}{', ...' if len(names) > 3 else ''})"
+            for op, names in sorted(self.nodes.items())[:_LISTED]
         )
         count = len(self.nodes)
+        if count > _LISTED:
+            listed += f"; and {count - _LISTED} more operators"
         super().__init__(
             f"{count} operator{'s' * (count != 1)} of this graph {'are' if count != 1 else 'is'} not supported:"
             f" {listed}. See docs/operators.md for the supported operators"
@@ -173,7 +184,13 @@ class Graph:
     @property
     def output_names(self) -> list[str]:
         """MXNet's names of the heads."""
-        return [entry.node.output_name(entry.index) for entry in self.heads]
+        known: dict[int, Sequence[str]] = {}  # by node, because an operator names all of its outputs at once
+        for node, _, _ in self.heads:
+            if node.op is not None and id(node) not in known:
+                known[id(node)] = node.operator.output_names(node.params)
+        return [
+            node.name if node.op is None else f"{node.name}_{known[id(node)][index]}" for node, index, _ in self.heads
+        ]
 
     def internals(self) -> Graph:
         """Return the graph whose heads are all visible outputs of all nodes, in order."""
@@ -255,7 +272,7 @@ def topological(roots: Iterable[Node]) -> list[Node]:
                     stack.append((below, _dependencies(below)))
                     break
                 if not seen:
-                    raise MXNetError(f"node {below.name!r} depends on itself")
+                    raise MXNetError(f"node {shown(below.name)} depends on itself")
             else:
                 state[id(node)] = True
                 order.append(node)

@@ -6,18 +6,19 @@ nothing is evaluated, and every refusal is an `MXNetError` that names the file a
 
 from __future__ import annotations
 
-import json
-import reprlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.ir.graph import Entry, Graph, Node, topological, with_inputs
+from symjit.ir.text import parse, read_file
 from symjit.ir.upgrade import CURRENT, Draft, Link, attributes, merge_param, upgrade
 from symjit.ops import registry
+from symjit.ops.registry import Op
 
-__all__ = ["Loaded", "dumps", "loads"]
+__all__ = ["Loaded", "dumps", "load", "loads"]
 
 _NO_VERSION = 800
 _DEEPEST = 32
@@ -38,17 +39,12 @@ _WORK_SPACES: dict[str, Callable[[Any], int]] = {
     "Pooling": lambda a: int(a.pool_type == "max" and bool(a.kernel) and not (a.layout or "").endswith("C")),
 }
 
-_FOREIGN = (
-    (b"<", "is HTML or XML, perhaps the error page of a failed download"),
-    (b"version https://git-lfs", "is a git-lfs pointer and not the file itself: run `git lfs pull`"),
-    (b"PK\x03\x04", "is a zip archive: unpack it first"),
-    (b"\x1f\x8b", "is compressed with gzip: unpack it first"),
-    (b"\x12\x01\0\0\0\0\0\0", "is a .params file: the graph is in the -symbol.json file beside it"),
-)
+# Names and keys are quoted by messages and inherited by added variables; MXNet's own stay below a few hundred.
+_LONGEST_NAME = 4096
 
-_shortened = reprlib.Repr()
-_shortened.maxstring = _shortened.maxother = 80
-_short = _shortened.repr
+# Outputs are counted by attributes (`num_outputs`), which a graph need not back; genuine nodes have a handful.
+_MOST_OUTPUTS = 65536
+_OUTPUTS_PER_NODE = 16
 
 
 @dataclass(frozen=True)
@@ -79,16 +75,26 @@ def loads(text: str | bytes, source: str = "<json>") -> Loaded:
     Raises:
         MXNetError: the text is no Symbol JSON, a node refers to what is not there, or MXNet would refuse an attribute.
     """
-    drafts, heads, attrs = _read(_decode(text, source), source, depth=0)
-    version = _version(attrs, source)
-    nodes = _ordered(drafts, heads, source)
+    raw = parse(text, source)
     try:
-        rules = upgrade(nodes, version)
+        loaded = _load(raw)
+        del raw
+        _check_counts(loaded.graph)
+    except _Damaged as error:
+        raise MXNetError(f"{source}: {error}. {_MEND}") from None
     except MXNetError as error:
         raise MXNetError(f"{source}: {error}") from None
-    graph = _freeze(nodes, heads, attrs)
-    _check_outputs(graph, source)
-    return Loaded(graph, version, rules)
+    return loaded
+
+
+def load(path: str | os.PathLike[str]) -> Loaded:
+    """Read a Symbol JSON file; see `loads`.
+
+    Raises:
+        OSError: the file can not be read.
+        MXNetError: as `loads`.
+    """
+    return loads(read_file(path), os.fspath(path))
 
 
 def dumps(graph: Graph, *, remove_amp_cast: bool = True) -> str:
@@ -110,117 +116,146 @@ def dumps(graph: Graph, *, remove_amp_cast: bool = True) -> str:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def _decode(text: str | bytes, source: str) -> Any:
-    head = text[:64].encode("utf-8", "replace") if isinstance(text, str) else bytes(text[:64])
-    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text.strip():
-        raise MXNetError(f"{source}: expected Symbol JSON, but the file is empty")
-    for magic, meaning in _FOREIGN:
-        if head.startswith(magic):
-            raise MXNetError(f"{source}: expected Symbol JSON, but the file {meaning}")
-    try:
-        decoded = text if isinstance(text, str) else bytes(text).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MXNetError(f"{source}: expected Symbol JSON, but byte {error.start} is not UTF-8 text") from None
-    decoded = decoded.removeprefix("\ufeff")
-    try:
-        return json.loads(decoded, strict=False)  # MXNet writes control characters as they are
-    except RecursionError:
-        raise MXNetError(f"{source}: not Symbol JSON: brackets are nested too deeply") from None
-    except json.JSONDecodeError as error:
-        if not head.startswith(b"{"):
-            start = _short(decoded[:40])
-            raise MXNetError(f"{source}: expected Symbol JSON, but the file starts with {start}") from None
-        cut = error.pos >= len(decoded.rstrip()) or error.msg.startswith("Unterminated string")
-        hint = "; the file ends too early, perhaps the download was cut off" if cut else ""
-        raise MXNetError(f"{source}: not valid JSON: {error}{hint}") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise MXNetError(f"{source}: not valid JSON: {error}") from None
+_MEND = "The graph is damaged or was edited: copy or download the file again, or save it again where it was made"
 
 
-def _read(raw: Any, source: str, depth: int) -> tuple[list[Draft], list[Link], dict[str, Any]]:
-    """Return all nodes of a raw graph, its heads and its attributes."""
+class _Damaged(MXNetError):
+    """What stands in a file is no graph; the message lacks the file, and what to do."""
+
+
+def _load(raw: Any) -> Loaded:
+    drafts, heads, attrs = _read(raw, depth=0)
+    version = _version(attrs)
+    nodes = _ordered(drafts, heads)
+    rules = upgrade(nodes, version)
+    return Loaded(_freeze(nodes, heads, attrs), version, rules)
+
+
+def _read(raw: Any, depth: int) -> tuple[list[Draft], list[Link], dict[str, Any]]:
+    """Return all nodes of a raw graph, its heads and its attributes; `raw` is taken apart on the way."""
     if depth > _DEEPEST:
-        raise MXNetError(f"{source}: subgraphs are nested more than {_DEEPEST} deep")
-    _fields(raw, ("nodes", "arg_nodes", "heads"), ("node_row_ptr", "attrs"), source)
+        raise _Damaged(f"subgraphs are nested more than {_DEEPEST} deep")
+    _fields(raw, ("nodes", "arg_nodes", "heads"), ("node_row_ptr", "attrs"))
+    _list(raw.pop("node_row_ptr", []), "node_row_ptr")
+    nodes = _list(raw["nodes"], "nodes")
     drafts: list[Draft] = []
-    wheres: list[str] = []
-    for number, node in enumerate(_list(raw["nodes"], f"{source}: nodes")):
-        where = f"{source}: node {number}"
-        _fields(node, ("op", "name", "inputs"), _OPTIONAL, where)
-        name = _text(node["name"], f"{where}: name")
-        wheres.append(f"{where} {_short(name)}")
-        drafts.append(_draft(node, name, wheres[-1], depth))
-    for node, draft, where in zip(raw["nodes"], drafts, wheres, strict=True):
-        draft.inputs = _links(node["inputs"], drafts, f"{where}: inputs")
-        deps = _list(node.get("control_deps", []), f"{where}: control_deps")
-        draft.control_deps = [drafts[_index(dep, len(drafts), f"{where}: control_deps")] for dep in deps]
-        if draft.op is None and draft.inputs:
-            raise MXNetError(f"{where}: a variable (op 'null') has no inputs, got {len(draft.inputs)}")
-    for number in _list(raw["arg_nodes"], f"{source}: arg_nodes"):
-        argument = drafts[_index(number, len(drafts), f"{source}: arg_nodes")]
+    links: list[tuple[Any, Any]] = []
+    for number, node in enumerate(nodes):
+        try:
+            drafts.append(_draft(node, depth))
+            links.append((node["inputs"], node.get("control_deps", ())))
+        except MXNetError as error:
+            raise type(error)(f"{_label(number, node)}: {error}") from None
+        nodes[number] = None
+    for number, (draft, (inputs, deps)) in enumerate(zip(drafts, links, strict=True)):
+        try:
+            draft.inputs = _links(inputs, drafts, "inputs")
+            if deps != ():
+                draft.control_deps = [
+                    drafts[_index(dep, len(drafts), "control_deps")] for dep in _list(deps, "control_deps")
+                ]
+            if draft.op is None and draft.inputs:
+                raise _Damaged(f"a variable (op 'null') has no inputs, got {len(draft.inputs)}")
+        except MXNetError as error:
+            raise type(error)(f"node {number} {shown(draft.name)}: {error}") from None
+        links[number] = _READ
+    for number in _list(raw.pop("arg_nodes"), "arg_nodes"):
+        argument = drafts[_index(number, len(drafts), "arg_nodes")]
         if argument.op is not None:
-            raise MXNetError(f"{wheres[number]}: arg_nodes has it, but it is no variable: {argument.op}")
-    _list(raw.get("node_row_ptr", []), f"{source}: node_row_ptr")
+            name = shown(argument.name)
+            raise _Damaged(f"node {number} {name}: arg_nodes has it, but it is no variable: {argument.op}")
     attrs = raw.get("attrs", {})
     if not isinstance(attrs, dict):
-        raise MXNetError(f"{source}: attrs: expected an object, got {_short(attrs)}")
-    return drafts, _links(raw["heads"], drafts, f"{source}: heads"), attrs
+        raise _Damaged(f"attrs: expected an object, got {shown(attrs)}")
+    return drafts, _links(raw["heads"], drafts, "heads"), attrs
 
 
 _OPTIONAL = ("attrs", "attr", "param", "control_deps", "subgraphs", "backward_source_id")
+_READ = ((), ())
 
 
-def _draft(raw: dict[str, Any], name: str, where: str, depth: int) -> Draft:
-    op = _text(raw["op"], f"{where}: op")
+def _label(number: int, raw: Any) -> str:
+    name = raw.get("name") if isinstance(raw, dict) else None
+    return f"node {number} {shown(name)}" if isinstance(name, str) else f"node {number}"
+
+
+def _draft(raw: Any, depth: int) -> Draft:
+    _fields(raw, ("op", "name", "inputs"), _OPTIONAL)
+    name = _name(raw["name"], "name")
+    op = _name(raw["op"], "op")
     if op in _POINTERS:
         raise MXNetError(
-            f"{where}: the operator {op} holds an address in the memory of the process that wrote the file:"
+            f"the operator {op} holds an address in the memory of the process that wrote the file:"
             " it can not be loaded. Write the network with operators that MXNet itself has"
         )
     draft = Draft(None if op == "null" else op, name)
     for key, value in raw.items():
         if key in ("attrs", "attr"):
-            draft.attrs = _texts(value, where)  # of a node that has both MXNet keeps the last
+            draft.attrs = _texts(value)  # of a node that has both MXNet keeps the last
         elif key == "param":
-            draft.param = _texts(value, where)
-    draft.subgraphs = tuple(
-        _subgraph(graph, f"{where}: subgraph {number}", depth + 1)
-        for number, graph in enumerate(_list(raw.get("subgraphs", []), f"{where}: subgraphs"))
-    )
+            draft.param = _texts(value)
+        elif key == "subgraphs":
+            draft.subgraphs = tuple(
+                _subgraph(graph, number, depth + 1) for number, graph in enumerate(_list(value, "subgraphs"))
+            )
     return draft
 
 
-def _subgraph(raw: Any, source: str, depth: int) -> Graph:
+def _subgraph(raw: Any, number: int, depth: int) -> Graph:
     # MXNet upgrades the main graph alone: subgraphs are younger than every rule but the first.
-    drafts, heads, attrs = _read(raw, source, depth)
-    nodes = _ordered(drafts, heads, source)
-    merge_param(nodes)
-    return _freeze(nodes, heads, attrs)
+    try:
+        drafts, heads, attrs = _read(raw, depth)
+        nodes = _ordered(drafts, heads)
+        merge_param(nodes)
+        return _freeze(nodes, heads, attrs)
+    except MXNetError as error:
+        raise type(error)(f"subgraph {number}: {error}") from None
 
 
-def _ordered(drafts: list[Draft], heads: list[Link], source: str) -> list[Draft]:
+def _ordered(drafts: list[Draft], heads: list[Link]) -> list[Draft]:
     roots: list[Any] = [head.node for head in heads]
     try:
         nodes: list[Any] = topological(roots)  # drafts have what it reads of a node
     except MXNetError as error:
-        raise MXNetError(f"{source}: {error}") from None
+        raise _Damaged(str(error)) from None
     return nodes
 
 
 def _freeze(nodes: list[Draft], heads: list[Link], attrs: dict[str, Any]) -> Graph:
-    made: dict[int, Node] = {}
+    """Return the graph of drafts, which are taken apart on the way."""
 
     def entries(links: list[Link]) -> tuple[Entry, ...]:
-        return tuple(Entry(made[id(node)], index, version) for node, index, version in links)
+        return tuple([Entry(_made(draft), index, version) for draft, index, version in links])
 
     for draft in nodes:
-        deps = tuple(made[id(dep)] for dep in draft.control_deps)
-        made[id(draft)] = Node(draft.op, draft.name, draft.attrs, entries(draft.inputs), deps, draft.subgraphs)
+        deps = tuple([_made(dep) for dep in draft.control_deps])
+        draft.made = Node(draft.op, draft.name, draft.attrs, entries(draft.inputs), deps, draft.subgraphs)
+        draft.inputs = []
     return Graph(entries(heads), attrs)
 
 
-def _check_outputs(graph: Graph, source: str) -> None:
+def _made(draft: Draft) -> Node:
+    assert draft.made is not None  # what a draft depends on stands before it
+    return draft.made
+
+
+def _check_counts(graph: Graph) -> None:
+    """Check that nodes have the inputs and outputs that their attributes and their users tell of."""
+    outputs = nodes = 0
+    for node in graph.walk():
+        operator = None if node.op is None else registry.lookup(node.op)
+        if operator is None:
+            continue
+        params = attributes(operator, node.attrs)
+        if operator.variadic:
+            _check_variadic(node, operator, params)
+        nodes += 1
+        outputs += operator.num_outputs(params)
+        if outputs > _MOST_OUTPUTS + _OUTPUTS_PER_NODE * nodes:
+            raise _Damaged(
+                f"node {shown(node.name)}: {operator.name} has {operator.num_outputs(params)} outputs; the graph may"
+                f" have {_MOST_OUTPUTS}, and {_OUTPUTS_PER_NODE} more per node"
+            )
     for user, entry in _uses(graph):
         node, index, _ = entry
         # The outputs of an unknown operator can not be counted; every node has output 0.
@@ -228,47 +263,58 @@ def _check_outputs(graph: Graph, source: str) -> None:
             continue
         count = _num_outputs(node, 0)
         if index >= count:
-            raise MXNetError(f"{source}: {user} uses output {index} of node {_short(node.name)}, which has {count}")
+            where = "the graph" if user is None else f"node {shown(user.name)}"
+            raise _Damaged(f"{where} uses output {index} of node {shown(node.name)}, which has {count}")
 
 
-def _uses(graph: Graph) -> Iterator[tuple[str, Entry]]:
+def _check_variadic(node: Node, operator: Op, params: Any) -> None:
+    """Check an operator that counts its inputs by an attribute; what makes a name per input relies on it."""
+    count, found = getattr(params, operator.count), len(node.inputs)
+    if count is not None and (count > found or len(operator.input_names(params)) != found):
+        raise _Damaged(
+            f"node {shown(node.name)}: {operator.name}: {operator.count}={count} does not agree with its inputs, which"
+            f" are {found}"
+        )
+
+
+def _uses(graph: Graph) -> Iterator[tuple[Node | None, Entry]]:
     for head in graph.heads:
-        yield "the graph", head
+        yield None, head
     for node in graph.walk():
-        user = f"node {_short(node.name)}"
         for entry in (*node.inputs, *(head for inner in node.subgraphs for head in inner.heads)):
-            yield user, entry
+            yield node, entry
 
 
-def _version(attrs: dict[str, Any], source: str) -> int:
+def _version(attrs: dict[str, Any]) -> int:
     stored = attrs.get("mxnet_version", ["int", _NO_VERSION])
     if not (isinstance(stored, list) and len(stored) == 2 and stored[0] == "int" and type(stored[1]) is int):
-        raise MXNetError(f'{source}: attrs: mxnet_version: expected ["int", {CURRENT}] or so, got {_short(stored)}')
+        raise _Damaged(f'attrs: mxnet_version: expected ["int", {CURRENT}] or so, got {shown(stored)}')
     return stored[1]
 
 
-def _fields(raw: Any, required: Sequence[str], optional: Sequence[str], where: str) -> None:
+def _fields(raw: Any, required: Sequence[str], optional: Sequence[str]) -> None:
     if not isinstance(raw, dict):
-        raise MXNetError(f"{where}: expected an object with {', '.join(required)}, got {_short(raw)}")
-    missing = [key for key in required if key not in raw]
-    if missing:
-        raise MXNetError(f"{where}: no {' and no '.join(missing)} (it has {_short(sorted(raw))})")
+        raise _Damaged(f"expected an object with {', '.join(required)}, got {shown(raw)}")
+    for key in required:
+        if key not in raw:
+            missing = " and no ".join(key for key in required if key not in raw)
+            raise _Damaged(f"no {missing} (it has {shown(sorted(raw))})")
     for key in raw:
         if key not in required and key not in optional:
-            raise MXNetError(f"{where}: unknown key {_short(key)}: expected {', '.join((*required, *optional))}")
+            raise _Damaged(f"unknown key {shown(key)}: expected {', '.join((*required, *optional))}")
 
 
 def _list(raw: Any, where: str) -> list[Any]:
     if not isinstance(raw, list):
-        raise MXNetError(f"{where}: expected an array, got {_short(raw)}")
+        raise _Damaged(f"{where}: expected an array, got {shown(raw)}")
     return raw
 
 
 def _index(raw: Any, count: int, where: str) -> int:
     if type(raw) is not int:
-        raise MXNetError(f"{where}: expected the number of a node, got {_short(raw)}")
+        raise _Damaged(f"{where}: expected the number of a node, got {shown(raw)}")
     if not 0 <= raw < count:
-        raise MXNetError(f"{where}: there is no node {raw}: the graph has {count}")
+        raise _Damaged(f"{where}: there is no node {shown(raw)}: the graph has {count}")
     return raw
 
 
@@ -276,35 +322,43 @@ def _links(raw: Any, drafts: list[Draft], where: str) -> list[Link]:
     links = []
     for item in _list(raw, where):
         if not isinstance(item, list) or len(item) not in (2, 3):
-            raise MXNetError(f"{where}: expected [node, output] or [node, output, version], got {_short(item)}")
+            raise _Damaged(f"{where}: expected [node, output] or [node, output, version], got {shown(item)}")
         number, index, version = item if len(item) == 3 else (*item, 0)
         for value in (index, version):
             if type(value) is not int or not 0 <= value <= _LARGEST_INDEX:
-                raise MXNetError(f"{where}: expected [node, output, version] of numbers from 0 on, got {_short(item)}")
+                raise _Damaged(f"{where}: expected [node, output, version] of numbers from 0 on, got {shown(item)}")
         links.append(Link(drafts[_index(number, len(drafts), where)], index, version))
     return links
 
 
 def _text(raw: Any, where: str) -> str:
     if not isinstance(raw, str):
-        raise MXNetError(f"{where}: expected a string, got {_short(raw)}")
+        raise _Damaged(f"{where}: expected a string, got {shown(raw)}")
     if not raw.isascii():
         try:
             raw.encode()
         except UnicodeEncodeError:
-            raise MXNetError(f"{where}: {_short(raw)} holds half of a surrogate pair") from None
+            raise _Damaged(f"{where}: {shown(raw)} holds half of a surrogate pair") from None
     return raw
 
 
-def _texts(raw: Any, where: str) -> dict[str, str]:
+def _name(raw: Any, where: str) -> str:
+    if len(_text(raw, where)) > _LONGEST_NAME:
+        raise _Damaged(f"{where}: expected at most {_LONGEST_NAME} characters, got {len(raw)}: {shown(raw)}")
+    return raw
+
+
+def _texts(raw: Any) -> dict[str, str]:
     if not isinstance(raw, dict):
-        raise MXNetError(f"{where}: attrs: expected an object of strings, got {_short(raw)}")
+        raise _Damaged(f"attrs: expected an object of strings, got {shown(raw)}")
     for key, value in raw.items():
         if not isinstance(value, str):
-            raise MXNetError(f"{where}: attribute {_short(key)}: expected a string in quotes, got {_short(value)}")
-        _text(key, f"{where}: attribute")
-        _text(value, f"{where}: attribute {_short(key)}")
-    return dict(raw)
+            raise _Damaged(f"attribute {shown(key)}: expected a string in quotes, got {shown(value)}")
+        if len(key) > _LONGEST_NAME or not key.isascii():
+            _name(key, "attribute")
+        if not value.isascii():
+            _text(value, f"attribute {shown(key)}")
+    return raw
 
 
 # Writing --------------------------------------------------------------------------------------------------------------
@@ -384,7 +438,7 @@ def _num_outputs(node: Node, used: int) -> int:
         spaces = _WORK_SPACES.get(operator.name)
         return operator.num_outputs(params) + (0 if spaces is None else spaces(params))
     except MXNetError as error:
-        raise MXNetError(f"node {node.name!r}: {error}") from None
+        raise MXNetError(f"node {shown(node.name)}: {error}") from None
 
 
 def _without_amp_cast(graph: Graph) -> Graph:

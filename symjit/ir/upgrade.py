@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.ir.graph import Graph, Node
 from symjit.ops import registry
 from symjit.ops.registry import Op
@@ -23,8 +23,10 @@ CURRENT = 10901
 
 _HIDDEN = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
 
-# A rule that names every input must not be made to name a billion of them.
-_MOST_INPUTS = 65536
+# Old files leave inputs out, and a rule adds them: so many of a node, and in all so much memory for their names and
+# attributes. Auxiliary states of a real network take a few hundred bytes each.
+_MOST_LEFT_OUT = 64
+_MOST_ADDED = 8 << 20
 
 _LISTED = 10
 
@@ -41,15 +43,17 @@ class Draft:
         inputs: what the operator is applied to.
         control_deps: nodes that come before it.
         subgraphs: finished graphs of a control-flow operator.
+        made: the node that it became.
     """
 
     op: str | None
     name: str
     attrs: dict[str, str] = field(default_factory=dict)
-    param: dict[str, str] = field(default_factory=dict)
+    param: dict[str, str] | None = None
     inputs: list[Link] = field(default_factory=list, repr=False)
-    control_deps: list[Draft] = field(default_factory=list, repr=False)
+    control_deps: Sequence[Draft] = field(default=(), repr=False)
     subgraphs: tuple[Graph, ...] = ()
+    made: Node | None = None
 
 
 class Link(NamedTuple):
@@ -102,7 +106,7 @@ def attributes(operator: Op, attrs: dict[str, str]) -> Any:
     Raises:
         MXNetError: the operator does not accept them.
     """
-    return operator.parse_attrs(attrs if operator.attrs or operator.ignored else {})
+    return operator.parse_attrs(attrs if operator.attrs or operator.ignored else {}, passing=True)
 
 
 def _rule(below: int | None) -> Callable[[Callable[[list[Draft]], bool]], Callable[[list[Draft]], bool]]:
@@ -118,9 +122,12 @@ def merge_param(nodes: list[Draft]) -> bool:
     """Put the ``param`` of a 0.8 file among the attributes; an attribute of the same name stays."""
     changed = False
     for node in nodes:
-        added = {key: text for key, text in node.param.items() if key not in node.attrs}
-        node.attrs.update(added)
-        changed |= bool(added)
+        if node.param:
+            before = len(node.attrs)
+            for key, text in node.param.items():
+                node.attrs.setdefault(key, text)
+            changed |= len(node.attrs) > before
+        node.param = None
     return changed
 
 
@@ -158,7 +165,7 @@ def parse_attributes(nodes: list[Draft]) -> bool:
             try:
                 attributes(operator, node.attrs)
             except MXNetError as error:
-                refused.append(f"node {node.name!r}: {error}")
+                refused.append(f"node {shown(node.name)}: {error}")
     if refused:
         more = [f"and {len(refused) - _LISTED} more"] if len(refused) > _LISTED else []
         count = "a node has" if len(refused) == 1 else f"{len(refused)} nodes have"
@@ -176,10 +183,17 @@ def add_hidden_variables(nodes: list[Draft]) -> bool:
     They carry the node's attributes, as the variables do that MXNet adds when a symbol is composed.
     """
     complete: list[Draft] = []
+    added = 0
     for node in nodes:
         operator = _operator(node)
         if operator is not None:
             for name in _input_names(node, operator)[len(node.inputs) :]:
+                added += 512 + 4 * len(node.name) + 64 * len(node.attrs)
+                if added > _MOST_ADDED:
+                    raise MXNetError(
+                        f"node {shown(node.name)}: the variables that the file leaves out up to here take more than"
+                        f" {_MOST_ADDED} bytes"
+                    )
                 variable = Draft(None, f"{node.name}_{name}" if node.name else name, dict(node.attrs))
                 node.inputs.append(Link(variable))
                 complete.append(variable)
@@ -222,9 +236,10 @@ def _operator(node: Draft | Node) -> Op | None:
 def _input_names(node: Draft, operator: Op) -> Sequence[str]:
     params = attributes(operator, node.attrs)
     count = getattr(params, operator.count) if operator.variadic else 0
-    if count is not None and count > _MOST_INPUTS:
+    if count is not None and count > len(node.inputs) + _MOST_LEFT_OUT:
         raise MXNetError(
-            f"node {node.name!r}: {operator.name}: {operator.count}={count}: at most {_MOST_INPUTS} inputs"
+            f"node {shown(node.name)}: {operator.name}: {operator.count}={count}, but the node has {len(node.inputs)}"
+            f" inputs: a file may leave out {_MOST_LEFT_OUT}"
         )
     return operator.input_names(params)
 

@@ -261,8 +261,8 @@ def load_frombuffer(buf: bytes | bytearray | memoryview) -> list[NDArray] | dict
 def _wrap_file(found: serialize.NamedArrays) -> list[NDArray] | dict[str, NDArray]:
     where = current_context()
     arrays = []
-    for i, value in enumerate(found.arrays):
+    for i, (item, value) in enumerate(zip(found.arrays, found.densified(), strict=True)):
         if value is None:
             raise MXNetError(f"{found.source}: array {i} is empty (MXNet's none); it can not be an NDArray")
-        arrays.append(_put(private_copy(value) if isinstance(value, np.ndarray) else value.todense(), where))
+        arrays.append(_put(private_copy(value) if value is item else value, where))
     return dict(zip(found.names, arrays, strict=True)) if found.names else arrays

@@ -34,11 +34,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from symjit.base import DTYPE_FLAGS, MXNetError
+from symjit.base import DTYPE_FLAGS, MXNetError, shown
 from symjit.ndarray.mapped import open_map, reason
 from symjit.ndarray.stored import MAX_NDIM, Item, NamedArrays, NameSplit, SparseArray, split_names
 
 __all__ = [
+    "TEMPORARY",
     "Item",
     "NameSplit",
     "NamedArrays",
@@ -62,6 +63,10 @@ _STYPE_FLAGS = {name: flag for flag, name in _STYPES.items()}
 _WRITABLE = {dtype: flag for flag, dtype in DTYPE_FLAGS.items() if flag <= 7 or dtype == ml_dtypes.bfloat16}
 _CAST_TO = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
 
+# An array of a few bytes takes a thousand bytes of Python objects, and UTF-8 up to four times its length as text.
+_MOST_ARRAYS = 1 << 15
+_MOST_NAME_BYTES = 8 << 20
+
 _FETCH_AGAIN = "The file is cut short or damaged: copy or download it again."
 _UNPACK = "Unpack it and load the .params inside."
 _WRONG_DOWNLOAD = "The download went wrong: fetch the file itself, not the page about it."
@@ -82,6 +87,9 @@ _IMPOSTORS: tuple[tuple[bytes, str, str], ...] = (  # first bytes in lower case,
     (_LIST_MAGIC[::-1], "an array list of a big-endian machine", "Load and save it again on a little-endian machine."),
     (b"{", "JSON text, as in a -symbol.json file", "The parameters are in the .params file beside it."),
 )
+#: How the temporary files begin that :func:`write_file` fills; a process that is killed leaves its own behind.
+TEMPORARY = ".symjit-"
+
 _PICKLE_ADVICE = "It is not opened, because that can run code. Optimizer states: use load_optimizer_states."
 
 
@@ -201,6 +209,10 @@ class _Reader:
                 f"{count} arrays need {4 * count + 8} bytes or more, but {self.size - self.offset} remain",
                 at=self.offset - 8,
             )
+        if count > _MOST_ARRAYS:
+            raise self.error(
+                f"expected at most {_MOST_ARRAYS} arrays, got {count}", "Save them in several files.", self.offset - 8
+            )
         arrays: list[Item] = []
         for index in range(count):
             self.part = f"array {index} of {count}"
@@ -254,16 +266,21 @@ class _Reader:
             self.part = f"the name of array {index}"
             (length,) = self.unpack("<Q", "its length")
             self.need(length, "its text")
+            if self.offset + length - start - 8 * (index + 2) > _MOST_NAME_BYTES:
+                raise self.error(
+                    f"expected at most {_MOST_NAME_BYTES} bytes of names in all, got {length} more",
+                    "Shorten the names.",
+                )
             raw = self.buffer[self.offset : self.offset + length]
             try:
                 names.append(raw.decode("utf-8"))
             except UnicodeDecodeError as error:
-                raise self.error(f"expected UTF-8 text, got {_shown(raw)}") from error
+                raise self.error(f"expected UTF-8 text, got {shown(raw)}") from error
             self.offset += length
         if len(set(names)) < len(names):
-            twice = [_shown(name) for name, times in Counter(names).items() if times > 1]
-            shown = ", ".join(twice[:5]) + (", ..." if len(twice) > 5 else "")
-            self.warn(f"{self.label}: names that occur more than once: {shown}. The last array of each counts.")
+            twice = [shown(name) for name, times in Counter(names).items() if times > 1]
+            listed = ", ".join(twice[:5]) + (", ..." if len(twice) > 5 else "")
+            self.warn(f"{self.label}: names that occur more than once: {listed}. The last array of each counts.")
         return names
 
     def check_sparse(self, arrays: Sequence[Item], names: Sequence[str]) -> None:
@@ -273,7 +290,7 @@ class _Reader:
                 try:
                     item.check()
                 except MXNetError as error:
-                    name = f" ({_shown(names[index])})" if names else ""
+                    name = f" ({shown(names[index])})" if names else ""
                     raise MXNetError(f"{self.label}: array {index}{name}: {error}. {_FETCH_AGAIN}") from error
 
     def check_end(self) -> int:
@@ -392,10 +409,6 @@ class _Reader:
         return SparseArray(stype, shape, data, **index)
 
 
-def _shown(name: str | bytes) -> str:
-    return repr(name) if len(name) <= 80 else repr(name[:77]) + "..."
-
-
 # --------------------------------------------------------------------------------------------------------------------
 # Writing
 
@@ -403,8 +416,10 @@ def _shown(name: str | bytes) -> str:
 def write_arrays(path: str | os.PathLike[str], arrays: Sequence[Item], names: Sequence[str] = ()) -> None:
     """Write an array list, byte for byte as MXNet 1.9.1's ``nd.save`` does (layout V2, device ``cpu(0)``).
 
-    The file appears whole or not at all: it is written beside its target, flushed to disk and renamed over it. A new
-    file gets the permissions that ``open`` would give it, an existing one keeps its own; a symbolic link is followed.
+    The file appears whole or not at all: it is written beside its target, flushed to disk and renamed over it, and then
+    the directory is flushed. A new file gets the permissions that ``open`` would give it, an existing one keeps its own
+    and, where the process may give files away, its owner; a symbolic link is followed. Other hard links keep the old
+    content. A process that is killed meanwhile leaves a file ``.symjit-*.tmp`` behind, which nothing reads.
 
     Args:
         path: where to write.
@@ -470,19 +485,19 @@ def _check_writable(arrays: Sequence[Item], names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if not isinstance(name, str):
-            raise MXNetError(f"expected names of type str, got {name!r} ({type(name).__name__})")
+            raise MXNetError(f"expected names of type str, got {shown(name)} ({type(name).__name__})")
         if name in seen:
-            raise MXNetError(f"the name {_shown(name)} is given to more than one array: only the last could be loaded")
+            raise MXNetError(f"the name {shown(name)} is given to more than one array: only the last could be loaded")
         seen.add(name)
         try:
             name.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise MXNetError(f"the name {_shown(name)} cannot be written as UTF-8: {error.reason}") from error
+            raise MXNetError(f"the name {shown(name)} cannot be written as UTF-8: {error.reason}") from error
     for index, item in enumerate(arrays):
         try:
             _check_item(item)
         except MXNetError as error:
-            name = f" ({_shown(names[index])})" if names else ""
+            name = f" ({shown(names[index])})" if names else ""
             raise MXNetError(f"cannot save array {index}{name}: {error}") from error
 
 
@@ -540,7 +555,7 @@ def _encode_shape(shape: tuple[int, ...]) -> bytes:
 
 
 def _replace_file(target: str, chunks: Iterable[bytes | memoryview]) -> None:
-    mode = None
+    status = None
     if os.path.exists(target):
         status = os.stat(target)
         if not stat.S_ISREG(status.st_mode):  # a device or a pipe has to be written to, not replaced
@@ -549,16 +564,18 @@ def _replace_file(target: str, chunks: Iterable[bytes | memoryview]) -> None:
             return
         if not os.access(target, os.W_OK):
             raise PermissionError(13, "the file is write-protected")
-        mode = stat.S_IMODE(status.st_mode)
     directory = os.path.dirname(target)
-    temporary = os.path.join(directory, f".{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(directory, f"{TEMPORARY}{secrets.token_hex(8)}.tmp")
+    # Nobody reads the content who may not read the file that it replaces; for a new file the umask decides.
+    mode = 0o666 if status is None else 0o600
     try:
-        with open(temporary, "xb") as handle:
+        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as handle:
             handle.writelines(chunks)
             handle.flush()
+            if status is not None:
+                _give_owner(temporary, status)
+                os.chmod(temporary, stat.S_IMODE(status.st_mode))
             os.fsync(handle.fileno())
-        if mode is not None:
-            os.chmod(temporary, mode)
         os.replace(temporary, target)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -566,6 +583,15 @@ def _replace_file(target: str, chunks: Iterable[bytes | memoryview]) -> None:
         raise
     if os.name == "posix":
         _sync_directory(directory)
+
+
+def _give_owner(path: str, status: os.stat_result) -> None:
+    """Give a file the owner and the group of the one that it replaces, as far as the process may."""
+    chown = getattr(os, "chown", None)  # Windows has none
+    own = os.stat(path)
+    if chown is not None and (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+        with suppress(PermissionError):
+            chown(path, status.st_uid, status.st_gid)
 
 
 def _sync_directory(directory: str) -> None:

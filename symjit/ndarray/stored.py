@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 
 __all__ = ["MAX_NDIM", "Item", "NameSplit", "NamedArrays", "SparseArray", "split_names"]
 
 #: The most dimensions that an array has in MXNet.
 MAX_NDIM = 32
+
+# What arrays that a file holds sparse may take beyond the size of the file when they are made dense unasked.
+_MOST_BEYOND = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +146,26 @@ class NamedArrays:
                 "names. Use `.arrays`, or save a dict."
             )
         return dict(zip(self.names, self.arrays, strict=True))
+
+    def densified(self) -> list[np.ndarray[Any, Any] | None]:
+        """Return the arrays with the sparse ones made dense.
+
+        Raises:
+            MXNetError: a few sparse values would become far more memory than the file has bytes.
+        """
+        dense: list[np.ndarray[Any, Any] | None] = []
+        total = 0
+        for index, item in enumerate(self.arrays):
+            total += 0 if item is None else prod(item.shape) * item.dtype.itemsize
+            if isinstance(item, SparseArray) and total > self.nbytes + _MOST_BEYOND:
+                name = f" ({shown(self.names[index])})" if self.names else ""
+                raise MXNetError(
+                    f"{self.source}: array {index}{name} is {item.stype} of shape {item.shape}; with it, the arrays"
+                    f" take {total} bytes when they are dense, and the file has {self.nbytes}. Read it with"
+                    " symjit.ndarray.serialize.read_arrays, which leaves it sparse; its method todense() has no limit"
+                )
+            dense.append(item.todense() if isinstance(item, SparseArray) else item)
+        return dense
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,10 @@ import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union
 
-from symjit.base import MXNetError, dtype_name
+from symjit.base import MXNetError, dtype_name, shown
+
+# More than any shape, list of sizes or list of learning rates has; it bounds what a text can make of itself.
+_MOST_ITEMS = 65536
 
 __all__ = [
     "AttrType",
@@ -97,7 +100,7 @@ class Bool(AttrType):
         """Return the truth value."""
         found = self._values.get(str(value).strip().lower())
         if found is None:
-            raise ValueError(f"expected True or False, got {value!r}")
+            raise ValueError(f"expected True or False, got {shown(value)}")
         return found
 
 
@@ -113,7 +116,7 @@ class Int(AttrType):
         """Return the integer."""
         number = _integer(value)
         if number is None:
-            raise ValueError(f"expected an integer, got {value!r}")
+            raise ValueError(f"expected an integer, got {shown(value)}")
         if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             raise ValueError(f"expected an {self.doc}, got {number}")
         return number
@@ -135,7 +138,7 @@ class Float(AttrType):
         try:
             number = float(text)
         except (TypeError, ValueError):
-            raise ValueError(f"expected a number, got {value!r}") from None
+            raise ValueError(f"expected a number, got {shown(value)}") from None
         if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             raise ValueError(f"expected a {self.doc}, got {number}")
         return number
@@ -163,7 +166,7 @@ class Enum(AttrType):
         """Return the name."""
         text = str(value).strip()
         if text not in self.choices:
-            raise ValueError(f"expected one of {self.doc}, got {value!r}")
+            raise ValueError(f"expected one of {self.doc}, got {shown(value)}")
         return text
 
 
@@ -199,19 +202,21 @@ class Tuple(AttrType):
             text = value.strip()
             if text[:1] in ("(", "["):
                 if text[-1:] != {"(": ")", "[": "]"}[text[0]] or len(text) < 2:
-                    raise ValueError(f"expected a {self.doc}, got {value!r}: brackets do not match")
+                    raise ValueError(f"expected a {self.doc}, got {shown(value)}: brackets do not match")
                 text = text[1:-1]
+            if text.count(",") >= _MOST_ITEMS:
+                raise ValueError(f"expected a {self.doc} of at most {_MOST_ITEMS} items, got {shown(value)}")
             items: Sequence[Any] = [part.strip() for part in text.split(",")]
             if items and items[-1] == "":
                 items = items[:-1]
         elif isinstance(value, (str, bytes)) or value is None:
-            raise ValueError(f"expected a {self.doc}, got {value!r}")
+            raise ValueError(f"expected a {self.doc}, got {shown(value)}")
         else:
             items = list(value) if isinstance(value, Sequence) or hasattr(value, "__iter__") else [value]
         try:
             return tuple(self.item.parse(item) for item in items)
         except ValueError as error:
-            raise ValueError(f"expected a {self.doc}, got {value!r}: {error}") from None
+            raise ValueError(f"expected a {self.doc}, got {shown(value)}: {error}") from None
 
     def format(self, value: Any) -> str:
         """Return the text of the tuple, in Python's spelling."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import jax
 
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.ops.attrs import AttrType, attr_type
 from symjit.ops.shapes import Known, Rule, known
 
@@ -25,6 +25,10 @@ __all__ = ["REQUIRED", "Attr", "Op", "Variant", "get", "lookup", "names", "op", 
 REQUIRED: Any = inspect.Parameter.empty
 
 _RESERVED = ("key", "train", "subgraphs")
+
+# Characters of an attribute's text: what is parsed at all, and what the cache of parsed attributes keeps.
+_LONGEST_TEXT = 1 << 20
+_LONGEST_REMEMBERED = 128
 
 Cast = Literal["float32", "any", "low"]
 Names = Sequence[str]
@@ -217,15 +221,20 @@ class Op:
 
     # Facts that depend on the attributes -----------------------------------------------------------------------------
 
-    def parse_attrs(self, raw: Mapping[str, Any]) -> Any:
+    def parse_attrs(self, raw: Mapping[str, Any], *, passing: bool = False) -> Any:
         """Return the typed attributes of Python values or JSON strings.
 
-        Keys of the form ``__x__`` belong to the node, not to the operator, and are passed over.
+        Keys of the form ``__x__`` belong to the node, not to the operator, and are passed over. What was parsed is
+        remembered; of what is `passing`, such as the nodes of a file that is being read, only little.
 
         Raises:
             MXNetError: an attribute is unknown, missing or out of range; the message names operator and attribute.
         """
-        return self.parse(tuple((k, _hashable(v)) for k, v in raw.items() if not (k[:2] == "__" and k[-2:] == "__")))
+        items = tuple((k, _hashable(v)) for k, v in raw.items() if not (k[:2] == "__" and k[-2:] == "__"))
+        for _, value in items:
+            if isinstance(value, str) and len(value) > _LONGEST_REMEMBERED:
+                return self._parse(items)  # what `parse` remembers stays in memory, and a file may be full of such
+        return _parse_passing(self, items) if passing else self.parse(items)
 
     def _parse(self, items: tuple[tuple[str, Any], ...]) -> Any:
         values: dict[str, Any] = {}
@@ -235,8 +244,12 @@ class Op:
                 if name in self.ignored:
                     continue
                 valid = ", ".join([*self.attrs, *self.ignored]) or "none"
-                raise MXNetError(f"{self.name}: unknown attribute {name!r} = {value!r}; the valid ones are: {valid}")
+                raise MXNetError(
+                    f"{self.name}: unknown attribute {shown(name)} = {shown(value)}; the valid ones are: {valid}"
+                )
             try:
+                if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+                    raise ValueError(f"expected at most {_LONGEST_TEXT} characters, got {len(value)}: {shown(value)}")
                 values[name] = attr.type.parse(value)
             except ValueError as error:
                 raise MXNetError(f"{self.name}: attribute {name!r}: {error}") from None
@@ -383,6 +396,11 @@ class Op:
         return (attr for attr in self.attrs.values() if attr.name != self.count)
 
 
+@lru_cache(maxsize=1024)
+def _parse_passing(operator: Op, items: tuple[tuple[str, Any], ...]) -> Any:
+    return operator._parse(items)
+
+
 _OPS: dict[str, Op] = {}
 _PRIMARY: dict[str, Op] = {}
 
@@ -476,7 +494,7 @@ def get(name: str) -> Op:
     """
     found = _OPS.get(name)
     if found is None:
-        raise MXNetError(f"unknown or unsupported operator {name!r}; see docs/operators.md for the supported ones")
+        raise MXNetError(f"unknown or unsupported operator {shown(name)}; see docs/operators.md for the supported ones")
     return found
 
 

@@ -573,9 +573,7 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
     """
     if not isinstance(fname, (str, os.PathLike)):
         raise TypeError(f"fname need to be string, got {fname!r}")
-    with open(fname, "rb") as file:
-        text = file.read()
-    return Symbol(serialize.loads(text, os.fspath(fname)).graph.heads)
+    return Symbol(serialize.load(fname).graph.heads)
 
 
 def load_json(json_str: str) -> Symbol:
