@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +56,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     most = config.JSON_MEMORY.get() << 20
     with open(path, "rb") as file:
-        content = file.read(most + 1)
+        status = os.fstat(file.fileno())
+        content = file.read((min(most, status.st_size) if stat.S_ISREG(status.st_mode) else most) + 1)
     if len(content) > most:
         raise _too_much(os.fspath(path), f"has more than {most} bytes")
     return content

@@ -95,9 +95,9 @@ class Symbol(Operators):
         return self._heads[0]
 
     def _node(self) -> Node | None:
-        """Return the node of all outputs, None if they come from several."""
-        node = self._heads[0].node
-        return node if all(entry.node is node for entry in self._heads) else None
+        """Return the node of all outputs, None if they come from several, or if there is none."""
+        nodes = {id(entry.node): entry.node for entry in self._heads}
+        return next(iter(nodes.values())) if len(nodes) == 1 else None
 
     # What it is ------------------------------------------------------------------------------------------------------
 
