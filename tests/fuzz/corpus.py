@@ -7,6 +7,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from symjit.ndarray.serialize import ParamsWarning, _Reader
 from tests.packed_params import SMALL
@@ -20,12 +21,17 @@ CHECKPOINTS = ROOT.parent / "shared" / "checkpoints"
 
 @dataclass(frozen=True)
 class Spans:
-    """Places in a JSON text: (start, end) of members, items of arrays, strings, and numbers."""
+    """Places in a JSON text: (start, end) of members, items of arrays, strings, and numbers.
+
+    `attributes` are the values of the attributes of nodes, `operators` those of ``"op"``.
+    """
 
     members: list[tuple[int, int]] = field(default_factory=list)
     items: list[tuple[int, int]] = field(default_factory=list)
     strings: list[tuple[int, int]] = field(default_factory=list)
     numbers: list[tuple[int, int]] = field(default_factory=list)
+    attributes: list[tuple[int, int]] = field(default_factory=list)
+    operators: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def json_starts() -> list[Start]:
 
 
 def _weight(size: int, usual: int) -> float:
-    return min(1.0, usual / max(1, size)) + 0.01
+    return min(1.0, usual / max(1, size)) + 0.02
 
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
@@ -109,26 +115,32 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 def spans(data: bytes) -> Spans:
     """Find the places of a valid JSON text."""
     found = Spans()
-    opened: list[tuple[bytes, int]] = []  # the bracket, and where its present member or item starts
-    last = 0
+    opened: list[list[Any]] = []  # per bracket: itself, where its present member starts, that member's key, its own key
+    last = (0, 0)
     for match in _TOKEN.finditer(data):
         token, start, end = match[0], match.start(), match.end()
         if token in b"]}," and opened:
-            bracket, begin = opened[-1]
-            if last > begin >= 0:
-                (found.members if bracket == b"{" else found.items).append((begin, last))
+            bracket, begin, key, own = opened[-1]
+            if last[1] > begin >= 0:
+                (found.members if bracket == b"{" else found.items).append((begin, last[1]))
+                if own in (b'"attrs"', b'"attr"', b'"param"') and len(opened) > 3 and data[last[0]] in b'"':
+                    found.attributes.append(last)
+                elif key == b'"op"':
+                    found.operators.append(last)
             if token == b",":
-                opened[-1] = (bracket, -1)
+                opened[-1][1:3] = -1, b""
             else:
                 opened.pop()
+        elif token == b":" and opened:
+            opened[-1][2] = data[slice(*last)]
         else:
             if opened and opened[-1][1] < 0:
-                opened[-1] = (opened[-1][0], start)
+                opened[-1][1] = start
             if token in b"[{":
-                opened.append((token, -1))
+                opened.append([token, -1, b"", opened[-1][2] if opened else b""])
             elif token[:1] == b'"':
                 found.strings.append((start, end))
-            elif token != b":":
+            else:
                 found.numbers.append((start, end))
-        last = end
+        last = (start, end)
     return found

@@ -40,7 +40,7 @@ def edits(random: Random, start: Start) -> list[Edit]:
     """Return changes that leave the length as it is, most of them at numbers that the reader looks at."""
     made = []
     size = len(start.data)
-    for _ in range(random.choice((1, 1, 1, 2, 3, 8))):
+    for _ in range(random.choice((1, 1, 1, 1, 2, 5))):
         at, width = (
             random.choice(start.fields) if start.fields and random.random() < 0.8 else (random.randrange(size), 0)
         )
@@ -189,10 +189,10 @@ def _fragment(random: Random) -> bytes:
 
 def mutated_json(random: Random, start: Start, others: Sequence[Start]) -> bytes:
     """Return a text with members, items and values changed, or one that is damaged as bytes."""
-    if random.random() < 0.2:
+    if random.random() < 0.1:
         return mutated_bytes(random, start, others)
     changes: list[tuple[int, int, bytes]] = []
-    for _ in range(random.choice((1, 1, 1, 2, 3, 6))):
+    for _ in range(random.choice((1, 1, 1, 1, 2, 5))):
         changes.extend(random.choice(_CHANGES)(random, start, others))
     data = bytearray(start.data)
     for begin, end, put in sorted(changes, reverse=True):
@@ -223,6 +223,18 @@ def _replace_string(random: Random, start: Start, others: Sequence[Start]) -> li
     if kind == 1:
         return [(begin, end, json.dumps(random.choice(_OPERATORS if random.random() < 0.5 else _NAMES)).encode())]
     return [(begin, end, random.choice(_STRINGS).encode("utf-8", "surrogatepass"))]
+
+
+def _replace_attribute(random: Random, start: Start, others: Sequence[Start]) -> list[tuple[int, int, bytes]]:
+    if not start.spans.attributes:
+        return []
+    begin, end = random.choice(start.spans.attributes)
+    return [(begin, end, random.choice(_STRINGS).encode("utf-8", "surrogatepass"))]
+
+
+def _replace_operator(random: Random, start: Start, others: Sequence[Start]) -> list[tuple[int, int, bytes]]:
+    begin, end = random.choice(start.spans.operators)
+    return [(begin, end, json.dumps(random.choice(_OPERATORS)).encode())]
 
 
 def _replace_value(random: Random, start: Start, others: Sequence[Start]) -> list[tuple[int, int, bytes]]:
@@ -270,5 +282,6 @@ def _insert_member(random: Random, start: Start, others: Sequence[Start]) -> lis
 
 _CHANGES: tuple[Change, ...] = (
     *(_replace_number, _replace_number, _replace_string, _replace_string, _replace_value, _replace_member),
+    *(_replace_attribute, _replace_attribute, _replace_attribute, _replace_operator, _replace_operator),
     *(_remove, _repeat, _swap, _insert_member),
 )
