@@ -12,12 +12,15 @@ import threading
 import time
 from pathlib import Path
 
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
 from tests.fuzz import BLOCK
+from tests.fuzz.worker import STATUS, Results, Worker
 
 __all__ = ["fuzz"]
 
 ROOT = Path(__file__).resolve().parents[2]
-_HANGS = 20.0  # seconds by the clock in one case, on a machine that does other work
+_HANGS = 20.0  # seconds by the clock in one case; the machine may be doing other work, so they are more than the 2 s
 
 # Freed memory goes back to the system, so that the limits of a case are not widened by what earlier cases freed.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
@@ -26,10 +29,9 @@ _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131
 class _Process:
     """A worker, started anew behind the case that killed it."""
 
-    def __init__(self, seed: int, first: int, count: int, folder: Path) -> None:
-        from tests.fuzz.worker import Results
-
+    def __init__(self, seed: int, first: int, count: int, folder: Path, module: str, hangs: float) -> None:
         self.seed, self.next, self.last = seed, first, first + count
+        self.module, self.hangs = module, hangs
         self.status = folder / f"status-{first}"
         self.results = Results()
         self.error: BaseException | None = None
@@ -42,47 +44,51 @@ class _Process:
             self.error = error
 
     def _run(self) -> None:
-        from tests.fuzz.worker import STATUS, Results
-
         while self.next < self.last:
-            self.status.write_bytes(STATUS.pack(self.next, time.monotonic() + 120, 0))  # JAX takes its time to start
-            command = [sys.executable, "-m", "tests.fuzz.worker", "--seed", str(self.seed), "--first", str(self.next)]
+            self.status.write_bytes(STATUS.pack(self.next, time.monotonic() + 120, -1))  # JAX takes its time to start
+            command = [sys.executable, "-m", self.module, "--seed", str(self.seed), "--first", str(self.next)]
             command += ["--count", str(self.last - self.next), "--status", str(self.status)]
             environ = os.environ | _ALLOCATOR | {"JAX_PLATFORMS": "cpu"}
             with tempfile.TemporaryFile("w+") as errors:
-                child = subprocess.Popen(
+                with subprocess.Popen(
                     command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=errors, text=True
-                )
-                watch = threading.Thread(target=self._watch, args=(child,))
-                watch.start()
-                assert child.stdout is not None
-                for line in child.stdout:
-                    self.results.add(Results.parse(line))
-                    self.next = min(self.last, self.next - self.next % BLOCK + BLOCK)
-                code = child.wait()
+                ) as child:
+                    watch = threading.Thread(target=self._watch, args=(child,))
+                    watch.start()
+                    for line in child.stdout or ():
+                        self.results.add(Results.parse(line))
+                        self.next = min(self.last, self.next - self.next % BLOCK + BLOCK)
+                code = child.returncode
                 watch.join()
                 errors.seek(0)
                 trace = errors.read()[-6000:]
             if code == 0:
                 return
             case, _, done = STATUS.unpack(self.status.read_bytes())
-            if done == 0 and case == self.next and code > 0:
+            if done < 0:
                 raise RuntimeError(f"the worker did not start:\n{trace}")
             self.results.findings.append((case, f"the process ended with {code}", trace))
             self.next = case + 1
 
     def _watch(self, child: subprocess.Popen[str]) -> None:
-        from tests.fuzz.worker import STATUS
-
         while child.poll() is None:
             time.sleep(0.2)
             _, began, _ = STATUS.unpack(self.status.read_bytes())
-            if time.monotonic() - began > _HANGS:
+            if time.monotonic() - began > self.hangs:
                 child.send_signal(signal.SIGABRT)  # faulthandler prints where it is
                 return
 
 
-def fuzz(seed: int, first: int, count: int, jobs: int, report: float = 0.0):
+def fuzz(
+    seed: int,
+    first: int,
+    count: int,
+    jobs: int,
+    report: float = 0.0,
+    *,
+    module: str = "tests.fuzz.worker",
+    hangs: float = _HANGS,
+) -> Results:
     """Run cases ``first`` to ``first + count`` in processes of their own; return their `Results`.
 
     Args:
@@ -91,13 +97,13 @@ def fuzz(seed: int, first: int, count: int, jobs: int, report: float = 0.0):
         count: how many; in whole blocks per process.
         jobs: number of processes.
         report: seconds between lines about the progress; 0 for none.
+        module: what the processes run.
+        hangs: seconds after which a case is given up.
     """
-    from tests.fuzz.worker import Results
-
     share = -(-count // jobs // BLOCK) * BLOCK if count > BLOCK else count
     starts = range(first, first + count, share)
     with tempfile.TemporaryDirectory() as folder:
-        processes = [_Process(seed, at, min(share, first + count - at), Path(folder)) for at in starts]
+        processes = [_Process(seed, at, min(share, first + count - at), Path(folder), module, hangs) for at in starts]
         threads = [threading.Thread(target=process.run) for process in processes]
         for thread in threads:
             thread.start()
@@ -128,8 +134,6 @@ def main() -> int:
     parser.add_argument("--save", type=Path, help="where the replayed case is written")
     options = parser.parse_args()
     if options.case is not None:
-        from tests.fuzz.worker import Worker
-
         with tempfile.TemporaryDirectory() as folder:
             worker = Worker(options.seed, Path(folder), keep=options.save)
             worker.replay(options.case)
@@ -149,5 +153,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
     sys.exit(main())

@@ -112,8 +112,8 @@ _small = st.integers(0, 3)
 
 
 def _or_odd(draw: st.DrawFn, value: int, width: int = 8) -> int:
-    """Return `value`, or in one of twelve cases a number that is hard to bear."""
-    return value if draw(st.integers(0, 11)) else draw(_odd) % 2 ** (8 * width)
+    """Return `value`, or in one of thirty cases a number that is hard to bear."""
+    return value if draw(st.integers(0, 29)) else draw(_odd) % 2 ** (8 * width)
 
 
 def _signed(value: int, width: int) -> int:

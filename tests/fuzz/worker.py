@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st
@@ -287,22 +286,22 @@ def _traced() -> Iterator[list[int]]:
         tracemalloc.stop()
 
 
-def main(arguments: Any = None) -> None:
+def main(worker: type[Worker] = Worker) -> None:
     """Run cases ``first, first + 1, ...``, block by block; print a line of results per block."""
     parser = argparse.ArgumentParser()
     for name in ("seed", "first", "count"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--status", type=Path, required=True)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     faulthandler.enable()
     with tempfile.TemporaryDirectory() as folder:
-        worker = Worker(options.seed, Path(folder), options.status)
+        running = worker(options.seed, Path(folder), options.status)
         first, last = options.first, options.first + options.count
         while first < last:
             end = min(last, first - first % BLOCK + BLOCK)
-            worker.run(iter(range(first, end)))
-            print(worker.results.dump(), flush=True)
-            worker.results = Results()
+            running.run(iter(range(first, end)))
+            print(running.results.dump(), flush=True)
+            running.results = Results()
             first = end
     os._exit(0)  # no need to take JAX apart
 
