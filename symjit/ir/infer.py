@@ -17,9 +17,9 @@ import numpy as np
 
 from symjit.base import MXNetError, np_dtype
 from symjit.ir.graph import Entry, Graph, Node
-from symjit.ir.lower import call_node, is_open
+from symjit.ir.lower import call_node
 from symjit.ops.attrs import Tuple, attr_type
-from symjit.ops.registry import known_inputs
+from symjit.ops.registry import Op, known_inputs
 from symjit.ops.shapes import PartialShape, known, read_shape, show, unify
 
 __all__ = ["Inference", "infer"]
@@ -150,16 +150,16 @@ def _fixpoint(
                     queue.append(other)
 
 
-def _entries(node: Node) -> tuple[list[Entry], list[Entry]]:
-    return list(node.inputs), [Entry(node, i) for i in range(node.num_outputs)]
+def _entries(node: Node, operator: Op, attrs: Any) -> tuple[list[Entry], list[Entry]]:
+    return list(node.inputs), [Entry(node, i) for i in range(operator.num_outputs(attrs))]
 
 
 def _visit_dtypes(node: Node, result: Inference) -> list[tuple[tuple[int, int], Any, Node]]:
     operator, attrs = node.operator, node.params
-    inputs, outputs = _entries(node)
+    inputs, outputs = _entries(node, operator, attrs)
     have_in = [result.dtype(e) for e in inputs]
     have_out = [result.dtype(e) for e in outputs]
-    names = _input_names(node)
+    names = _input_names(node, operator, attrs)
     if operator.dtype_rule is None:
         found = next((d for d in (*have_in, *have_out) if d is not None), None)
         if found is None:
@@ -189,8 +189,8 @@ def _visit_shapes(
     if id(node) in traced:
         return []
     operator, attrs = node.operator, node.params
-    inputs, outputs = _entries(node)
-    names = _input_names(node)
+    inputs, outputs = _entries(node, operator, attrs)
+    names = _input_names(node, operator, attrs)
     changes: dict[tuple[int, int], tuple[Any, Node]] = {}
 
     def settle(label: str, entry: Entry, new: PartialShape) -> None:
@@ -221,7 +221,11 @@ def _visit_shapes(
         where = (id(entry.node), entry.index)
         return changes[where][0] if where in changes else result.shapes[where]
 
-    if not is_open(node) and all(known(now(e)) for e in inputs) and all(result.dtype(e) is not None for e in inputs):
+    if (
+        not operator.is_open(attrs)
+        and all(known(now(e)) for e in inputs)
+        and all(result.dtype(e) is not None for e in inputs)
+    ):
         specs = tuple((now(e), result.dtype(e)) for e in inputs)
         try:
             traced_outputs = _trace(node, specs, train)
@@ -270,8 +274,8 @@ def _trace_now(node: Node, specs: tuple[Any, ...], train: bool) -> Any:
     return [(tuple(x.shape), np.dtype(x.dtype)) for x in outputs]
 
 
-def _input_names(node: Node) -> tuple[str, ...]:
-    names = node.operator.input_names(node.params)
+def _input_names(node: Node, operator: Op, attrs: Any) -> tuple[str, ...]:
+    names = operator.input_names(attrs)
     if len(names) != len(node.inputs):
         raise MXNetError(f"{_where(node)}: expected {len(names)} inputs {names}, got {len(node.inputs)}")
     return names
