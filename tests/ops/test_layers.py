@@ -307,6 +307,11 @@ ERRORS = [
     ("Pooling", {"kernel": (2, 2), "pad": (2, 0)}, [(1, 2, 5, 5)], "smaller than kernel"),
     ("Pooling", {"kernel": (2, 2), "pooling_convention": "same"}, [(1, 2, 5, 5)], "same"),
     ("Pooling", {"kernel": (2, 2), "pool_type": "lp"}, [(1, 2, 5, 5)], "p_value"),
+    ("Pooling", {"kernel": (2, 2), "stride": (0, 2), "pooling_convention": "full"}, [(1, 2, 5, 5)], "stride must"),
+    ("Pooling", {"kernel": (2, 2), "pad": (-1, 0)}, [(1, 2, 5, 5)], "pad must"),
+    ("Convolution", {"kernel": (2,), "num_filter": 1, "dilate": (0,)}, [(1, 1, 5), (1, 1, 2), (1,)], "dilate must"),
+    ("Convolution", {"kernel": (2,), "num_filter": 1, "stride": (-1,)}, [(1, 1, 5), (1, 1, 2), (1,)], "stride must"),
+    ("Deconvolution", {"kernel": (2,), "num_filter": 1, "stride": (0,)}, [(1, 1, 5), (1, 1, 2)], "stride must"),
     ("Pooling_v1", {"kernel": (2,)}, [(1, 2, 5)], "4 dimensions"),
     (
         "UpSampling",
@@ -332,3 +337,9 @@ def test_errors(row: tuple) -> None:
     parsed = operator.parse_attrs(attrs)
     with pytest.raises((ValueError, MXNetError), match=text):
         operator.call(parsed, [jnp.ones(shape, jnp.float32) for shape in shapes])
+
+
+def test_old_pooling_refuses_integers() -> None:
+    operator = registry.get("Pooling_v1")
+    with pytest.raises(ValueError, match="expected floating-point data, got int8"):
+        operator.call(operator.parse_attrs({"kernel": (2, 2)}), [jnp.ones((1, 1, 3, 3), jnp.int8)])

@@ -81,7 +81,7 @@ def _many_ties(request: Request, finding: Finding) -> bool:
 
 def _whole_output(request: Request, finding: Finding) -> bool:
     dtype = request.values.get("dtype")
-    return bool(dtype) and np.dtype(dtype).kind in "iu"
+    return bool(dtype) and np.dtype(dtype).kind in "iub"
 
 
 def _stride_and_dilation(request: Request, finding: Finding) -> bool:
@@ -310,5 +310,56 @@ KNOWN: tuple[Known, ...] = (
             any(each.startswith("spelling") for each in request.oddities)
             and any(text in finding.detail for text in ("Invalid Parameter format", "trailing char", "Invalid Input"))
         ),
+    ),
+    Known(
+        ("LeakyReLU",),
+        ("gradient",),
+        "a negative slope: MXNet's float64 kernel tells the branch by the output's sign, oneDNN by the input's",
+        lambda request, finding: request.values.get("slope", 0) < 0,
+    ),
+    Known(
+        ("norm",),
+        ("value",),
+        "symjit/ops/reduce.py: MXNet's norm of integers scales while it sums, in integers",
+        lambda request, finding: request.inputs[0].dtype.kind in "iu",
+    ),
+    Known(
+        ("gather_nd",),
+        ("MXNet raises",),
+        "a compiled program can not raise: an index out of range wraps",
+        lambda request, finding: "out of bounds" in finding.detail,
+    ),
+    Known(
+        ("Activation",),
+        NUMBERS,
+        "oneDNN's float32 relu makes NaN 0; MXNet's float64 kernel, its relu and symjit's keep it",
+        _holds_nan,
+    ),
+    Known(
+        (
+            *("softmax", "log_softmax", "softmin", "SoftmaxOutput", "SoftmaxActivation", "CTCLoss", "BatchNorm"),
+            *("BatchNorm_v1", "LayerNorm", "GroupNorm", "InstanceNorm", "L2Normalization", "LRN", "SVMOutput"),
+        ),
+        NUMBERS,
+        "what becomes of infinities and NaN where they meet in a sum depends on the order of the operations",
+        _special,
+    ),
+    Known(
+        ("LRN",),
+        NUMBERS,
+        "symjit/ops/nn/norm.py: a power as exp(log): the base must be positive, as it is with any sensible attributes",
+        lambda request, finding: request.values.get("knorm", 1) < 0 or request.values.get("alpha", 1) < 0,
+    ),
+    Known(
+        ("BatchNorm",),
+        ("symjit raises",),
+        "MXNet does not compare the sizes of gamma, beta and the moving statistics with an axis other than 1",
+        lambda request, finding: "gamma has" in finding.detail,
+    ),
+    Known(
+        ("Convolution", "Deconvolution"),
+        ("MXNet raises",),
+        "symjit computes in dtypes that oneDNN has no primitive for",
+        lambda request, finding: any(x.dtype.name != "float32" for x in request.inputs),
     ),
 )

@@ -43,13 +43,15 @@ def moved_layout(layout: str | None, perm: Sequence[int], known: Collection[str]
 
 
 def per_axis(name: str, values: tuple[int, ...], spatial: int, default: int) -> tuple[int, ...]:
-    """Return one value of an attribute per spatial axis; an empty attribute means the default.
+    """Return one value of an attribute per spatial axis; an empty attribute means the default, which is the least too.
 
     Raises:
-        ValueError: the attribute has another number of values.
+        ValueError: the attribute has another number of values, or one below the least.
     """
     if not values:
         return (default,) * spatial
+    if min(values) < default:
+        raise ValueError(f"{name} must hold values of {default} or more, got {values}")
     if len(values) != spatial:
         raise ValueError(f"{name} {values} has {len(values)} values, expected {spatial}: one per kernel axis")
     return values

@@ -336,7 +336,7 @@ def lrn(data: Any, *, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.
     """Normalise over neighbouring channels: ``x / (knorm + alpha / nsize * sum(x^2 of nsize channels around))^beta``.
 
     data (N, C, ...) -> same shape and dtype; channels beyond the edge count as 0. An even `nsize` sums over the
-    ``nsize - 1`` nearest channels, as MXNet does.
+    ``nsize - 1`` nearest channels, as MXNet does. What is raised to the power must be positive, or the result is NaN.
     """
     if data.ndim < 2:
         raise ValueError(f"data must have 2 dimensions or more, got {data.ndim}")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from symjit.ops.casting import is_inexact
 from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape
@@ -222,7 +223,12 @@ def pooling_v1(
     It differs from `Pooling` in that padding holds zeros for the maximum too (one of negative numbers at the border is
     0, and a window of nothing but overhang gives -inf), the average always divides by the kernel's size, and the
     maximum passes its gradient to every one of equal elements.
+
+    Raises:
+        ValueError: the data are integers.
     """
+    if not is_inexact(data):
+        raise ValueError(f"expected floating-point data, got {np.dtype(data.dtype).name}; Cast it first")
     axes = _axes_v1(data.shape, kernel, stride, pad, pooling_convention, global_pool)
     if pool_type == "max":
         options = _window_options(axes, data.ndim, padded=True)
