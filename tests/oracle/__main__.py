@@ -153,20 +153,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="number of the first case")
     parser.add_argument("--count", type=int, help="how many cases")
     parser.add_argument("--minutes", type=float, help="how long")
-    parser.add_argument("--op", action="append", default=[], help="an operator, or a family (module) of operators")
+    parser.add_argument("--op", action="append", default=[], metavar="NAME", help="draw this operator; may be repeated")
+    parser.add_argument("--family", action="append", default=[], metavar="NAME", help="draw those of this module")
     parser.add_argument("--out", metavar="FILE", help="write each finding to it, a JSON object a line")
     parser.add_argument("--most", type=int, default=4, help="groups shown of one operator and kind")
     parser.add_argument("--valid", action="store_true", help="leave out the requests that were spoilt")
     options = parser.parse_args()
     faulthandler.enable()
-    families = {family_of(op.name) for op in registry.ops()}
+    chosen = {registry.get(name).name for name in options.op}
     among = [
         op.name
         for op in registry.ops()
-        if not options.op
-        or family_of(op.name) in options.op
-        or any(name not in families and registry.get(name) is op for name in options.op)
+        if not (chosen or options.family) or op.name in chosen or family_of(op.name) in options.family
     ]
+    if not among:
+        parser.error(f"no such family: {', '.join(options.family)}")
     count = options.count or (None if options.minutes else 1)
     end = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
     driver, out = Driver(options.mxnet), open(options.out, "a") if options.out else None

@@ -79,6 +79,11 @@ def _many_ties(request: Request, finding: Finding) -> bool:
     return data.size > 16 and np.unique(data).size < data.size
 
 
+def _length_out_of_range(request: Request, finding: Finding) -> bool:
+    steps, lengths = request.inputs[0].shape[request.values.get("axis", 0)], request.inputs[-1]
+    return bool((lengths < 1).any() or (lengths > steps).any())
+
+
 def _whole_output(request: Request, finding: Finding) -> bool:
     dtype = request.values.get("dtype")
     return bool(dtype) and np.dtype(dtype).kind in "iub"
@@ -192,7 +197,7 @@ KNOWN: tuple[Known, ...] = (
         lambda request, finding: "deconvolution" in finding.detail.lower() or "layout" in request.values,
     ),
     Known(
-        ("reverse", "Dropout", "softmax"),
+        ("reverse", "Dropout", "softmax", "transpose"),
         ("MXNet raises",),
         "symjit counts axes from the end where MXNet fails to",
         _negative("axis", "axes"),
@@ -258,7 +263,7 @@ KNOWN: tuple[Known, ...] = (
         _special,
     ),
     Known(
-        ("Convolution", "Convolution_v1", "Deconvolution"),
+        ("Convolution", "Convolution_v1", "Deconvolution", "UpSampling"),
         NUMBERS,
         "zeros that XLA pads with meet an infinity or NaN of the other operand, where MXNet skips them",
         _special,
@@ -361,5 +366,41 @@ KNOWN: tuple[Known, ...] = (
         ("MXNet raises",),
         "symjit computes in dtypes that oneDNN has no primitive for",
         lambda request, finding: any(x.dtype.name != "float32" for x in request.inputs),
+    ),
+    Known(
+        ("SequenceLast",),
+        NUMBERS,
+        "MXNet reads foreign memory where a length is 0 or more than there are steps",
+        _length_out_of_range,
+    ),
+    Known(
+        ("add_n",),
+        ("symjit raises",),
+        "MXNet does not compare num_args with the number of inputs; symjit calls such a graph damaged",
+        lambda request, finding: request.values.get("num_args") != len(request.inputs),
+    ),
+    Known(
+        ("BatchNorm", "GroupNorm", "LayerNorm", "InstanceNorm"),
+        ("symjit raises",),
+        "MXNet takes parameters and moving statistics of another shape without comparing it",
+        lambda request, finding: "shape of input" in " ".join(request.oddities) and "expected, got" in finding.detail,
+    ),
+    Known(
+        ("BatchNorm",),
+        ("auxiliary state",),
+        "MXNet takes the variance back from 1 / sqrt(var + eps), and loses it beside a large eps",
+        lambda request, finding: request.values.get("eps", 0) > 1,
+    ),
+    Known(
+        ("RNN",),
+        ("MXNet raises",),
+        "symjit/ops/rnn.py: the state's bounds are honoured as in the cuDNN build; the CPU build may refuse them",
+        lambda request, finding: "clipping is only supported" in finding.detail,
+    ),
+    Known(
+        ("softmax", "log_softmax", "softmin"),
+        NUMBERS,
+        "MXNet subtracts the maximum before it divides by a negative temperature, and overflows",
+        lambda request, finding: (request.values.get("temperature") or 0) < 0,
     ),
 )
