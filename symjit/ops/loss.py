@@ -373,7 +373,7 @@ def identity_attach_kl_sparse_reg(
     *,
     sparseness_target: Fraction = 0.1,
     penalty: float = 0.001,
-    momentum: float = 0.9,
+    momentum: Fraction = 0.9,
     train: bool,
 ) -> Any:
     """Return the data and add to its gradient that of a Kullback-Leibler penalty on the mean activation of each unit.

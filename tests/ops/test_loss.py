@@ -136,7 +136,12 @@ def test_wrong_label_shape(name, attrs, data, label) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "attr"), [("SoftmaxOutput", "smooth_alpha"), ("IdentityAttachKLSparseReg", "sparseness_target")]
+    ("name", "attr"),
+    [
+        ("SoftmaxOutput", "smooth_alpha"),
+        ("IdentityAttachKLSparseReg", "sparseness_target"),
+        ("IdentityAttachKLSparseReg", "momentum"),
+    ],
 )
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_fraction_out_of_range(name, attr, value) -> None:
