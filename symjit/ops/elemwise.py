@@ -1,7 +1,7 @@
 """Elementwise functions of one array.
 
-Integers and halves pass through float32 where the function is not one of integers: ``sqrt`` of int32 3 is 1. MXNet
-evaluates some functions of integers in float64; ``sigmoid`` of int32 27, 1 here, is 0 there.
+Where the function is not one of integers, halves pass through float32 and integers through float64, as in MXNet:
+``sqrt`` of int32 3 is 1. ``square``, ``degrees`` and ``log2`` of integers pass through float32.
 """
 
 from __future__ import annotations
@@ -32,6 +32,16 @@ def in_float(fn: Callable[..., Any]) -> Callable[..., Any]:
         if dtype in (jnp.float32, jnp.float64):
             return fn(*arrays)
         return convert(fn(*(x.astype(jnp.float32) for x in arrays)), dtype)
+
+    return call
+
+
+def in_double(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `fn` evaluated in float64 on integers, and as by `in_float` on all others."""
+    narrow = in_float(fn)
+
+    def call(x: Any) -> Any:
+        return narrow(x) if is_inexact(x) else convert(fn(x.astype(jnp.float64)), x.dtype)
 
     return call
 
@@ -106,6 +116,9 @@ for _name, _fn, _formula in [
 ]:
     unary(_name, _fn, _formula)
 
+# MXNet's constants are float32, whatever the dtype.
+_DEGREE, _RADIAN = float(np.float32(180) / np.float32(np.pi)), float(np.float32(np.pi) / np.float32(180))
+
 # Bounded, smooth and of a bounded slope: low precision does no harm.
 for _name, _fn, _formula in [
     ("sigmoid", jax.nn.sigmoid, "1 / (1 + e^-x)"),
@@ -117,10 +130,12 @@ for _name, _fn, _formula in [
     ("arcsinh", jnp.arcsinh, "arcsinh(x)"),
     ("sqrt", jnp.sqrt, "sqrt(x)"),
     ("cbrt", jnp.cbrt, "the cube root of x"),
-    ("degrees", jnp.degrees, "180 x / pi"),
-    ("radians", jnp.radians, "pi x / 180"),
+    ("radians", lambda x: x * _RADIAN, "pi x / 180"),
 ]:
-    unary(_name, in_float(_fn), _formula)
+    unary(_name, in_double(_fn), _formula)
+
+unary("degrees", in_float(lambda x: x * _DEGREE), "180 x / pi")
+unary("square", in_float(jnp.square), "x^2", cast="float32")
 
 # Growing fast, or with a pole.
 for _name, _fn, _formula in [
@@ -129,7 +144,6 @@ for _name, _fn, _formula in [
     ("log", jnp.log, "the natural logarithm of x"),
     ("log10", jnp.log10, "the logarithm of x to base 10"),
     ("log1p", jnp.log1p, "log(1 + x)"),
-    ("square", jnp.square, "x^2"),
     ("rsqrt", lax.rsqrt, "1 / sqrt(x)"),
     ("rcbrt", lambda x: 1 / jnp.cbrt(x), "1 / the cube root of x"),
     ("reciprocal", lambda x: 1 / x, "1 / x"),
@@ -140,10 +154,17 @@ for _name, _fn, _formula in [
     ("cosh", jnp.cosh, "cosh(x)"),
     ("arccosh", jnp.arccosh, "arccosh(x)"),
     ("arctanh", jnp.arctanh, "arctanh(x)"),
-    ("erfinv", lax.erf_inv, "the inverse of erf"),
     ("gammaln", special.gammaln, "log |gamma(x)|"),
 ]:
-    unary(_name, in_float(_fn), _formula, cast="float32")
+    unary(_name, in_double(_fn), _formula, cast="float32")
+
+# An integer outside of [-1, 1] has no NaN to become: it becomes 0.
+unary(
+    "erfinv",
+    lambda x: in_double(lax.erf_inv)(x) if is_inexact(x) else jnp.where(abs(x) > 1, 0, in_double(lax.erf_inv)(x)),
+    "the inverse of erf",
+    cast="float32",
+)
 
 
 def _digamma(x: Any) -> Any:
@@ -159,7 +180,7 @@ def _(a: Any, heads: Any, *, inputs: Any) -> list[Any]:
 # That of an integer is one, whatever the rounding of the float function.
 _gamma_op = unary(
     "gamma",
-    lambda x: in_float(_gamma if is_inexact(x) else lambda y: jnp.round(_gamma(y)))(x),
+    lambda x: in_double(_gamma if is_inexact(x) else lambda y: jnp.round(_gamma(y)))(x),
     "the gamma function of x",
     cast="float32",
 )
@@ -181,7 +202,7 @@ def _(a: Any, heads: Any, *, inputs: Any) -> list[Any]:
     return [heads[0] / (inputs[0] * math.log(2.0)) if is_inexact(inputs[0]) else None]
 
 
-_softsign = unary("softsign", in_float(lambda x: x / (1 + jnp.abs(x))), "x / (1 + |x|)")
+_softsign = unary("softsign", in_double(lambda x: x / (1 + jnp.abs(x))), "x / (1 + |x|)")
 
 
 @_softsign.grad

@@ -141,7 +141,7 @@ def _(a: Any, heads: Any, *, inputs: Any, outputs: Any) -> tuple[Any, None]:
             ignored = labels.astype(jnp.int32) == int(a.ignore_label)
             grad = jnp.where(ignored.reshape(p.shape[0], 1, *p.shape[2:]), 0.0, grad)
         share = a.grad_scale if a.normalization == "valid" else a.grad_scale / positions
-        grad = grad * share / _norm(a, labels)
+        grad = grad * _share(share, _norm(a, labels), grad.dtype)
     else:
         classes = p.shape[-1] if a.preserve_shape else prod(p.shape[1:])
         rows = wide.reshape(-1, classes)
@@ -155,10 +155,15 @@ def _(a: Any, heads: Any, *, inputs: Any, outputs: Any) -> tuple[Any, None]:
             grad = rows - jnp.where(hit, 1.0 - a.smooth_alpha, others).astype(wide.dtype)
         if a.use_ignore:
             grad = jnp.where((read.astype(jnp.int32) == int(a.ignore_label))[:, None], 0.0, grad)
-        grad = (grad * a.grad_scale / _norm(a, labels)).reshape(p.shape)
+        grad = (grad * _share(a.grad_scale, _norm(a, labels), grad.dtype)).reshape(p.shape)
     if a.out_grad:
         grad = grad * heads[0].astype(wide.dtype)
     return grad.astype(p.dtype), None
+
+
+def _share(scale: float, count: Any, dtype: Any) -> Any:
+    """Return ``scale / count``, which MXNet keeps in float32 whatever the dtype."""
+    return (jnp.asarray(scale, jnp.float32) / jnp.asarray(count, jnp.float32)).astype(dtype)
 
 
 def _norm(a: Any, labels: Any) -> Any:
@@ -166,7 +171,7 @@ def _norm(a: Any, labels: Any) -> Any:
         return labels.shape[0]
     if a.normalization == "valid":
         valid = jnp.sum(labels.astype(jnp.int32) != int(a.ignore_label), dtype=jnp.int32)
-        return jnp.maximum(valid, 1).astype(jnp.float32 if labels.dtype.itemsize < 4 else labels.dtype)
+        return jnp.maximum(valid, 1)
     return 1
 
 
@@ -211,7 +216,7 @@ def regression(
     @made.grad
     def _(a: Any, heads: Any, *, inputs: Any, outputs: Any) -> tuple[Any, None]:
         y, label = outputs[0], inputs[1]
-        return slope(y, label.reshape(y.shape)) * (a.grad_scale / prod(label.shape[1:])), None
+        return slope(y, label.reshape(y.shape)) * _share(a.grad_scale, prod(label.shape[1:]), y.dtype), None
 
     return made
 
@@ -258,7 +263,7 @@ def _(a: Any, heads: Any, *, inputs: Any) -> tuple[Any]:
     (x,) = inputs
     scale = jnp.asarray(a.grad_scale, _sum_dtype(x))
     if a.normalization == "batch":
-        scale = scale / prod(x.shape[:-1])
+        scale = _share(a.grad_scale, prod(x.shape[:-1]), scale.dtype)
     elif a.normalization == "valid":
         above = jnp.sum(x > jnp.asarray(a.valid_thresh, x.dtype), dtype=jnp.int32)
         scale = scale / jnp.maximum(above, 1).astype(scale.dtype)

@@ -76,7 +76,7 @@ def sequence_mask(
     if sequence_length is None:
         return data
     lengths = _along(sequence_length.astype(jnp.int32), 1 - axis, data.ndim)
-    return jnp.where(_steps(data, axis) < lengths, data, jnp.asarray(value).astype(data.dtype))
+    return jnp.where(_steps(data, axis) < lengths, data, jnp.asarray(value).astype(jnp.float32).astype(data.dtype))
 
 
 @sequence_mask.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pathlib
 import pkgutil
 from functools import cache
@@ -32,6 +33,7 @@ def golden(family: str, case_id: str) -> dict[str, np.ndarray]:
     return {k[len(prefix) :]: v for k, v in family_golden(family).items() if k.startswith(prefix)}
 
 
+@cache
 def all_cases() -> list[tuple[str, object]]:
     """Return every ``(family, case)``."""
     found = []
@@ -41,11 +43,39 @@ def all_cases() -> list[tuple[str, object]]:
     return found
 
 
-def pytest_generate_tests(metafunc) -> None:
-    """Feed the table to every test that names ``family`` and ``case``.
+@cache
+def mxnet_dtypes(family: str) -> dict[str, dict[str, dict]]:
+    """Return what MXNet answered to the rows of a family in other dtypes: by row, by dtype."""
+    path = GOLDEN / f"{family}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
-    A test marked ``sampled`` runs one case of each operator; the others are slow ones.
+
+@cache
+def cast_cases() -> list[tuple[str, object]]:
+    """Return every ``(family, case)`` of the table in the other dtypes that MXNet 1.9.1 runs it in."""
+    return [
+        (family, case.cast(dtype, found["cast"], found["grad"]))
+        for family, case in all_cases()
+        for dtype, found in mxnet_dtypes(family).get(case.id, {}).items()
+        if "refused" not in found
+    ]
+
+
+def pytest_generate_tests(metafunc) -> None:
+    """Feed the table to every test that names ``family`` and ``case``; ``family`` and ``cast``: in other dtypes.
+
+    A test marked ``sampled`` runs one case of each operator; the others are slow ones. Of other dtypes, float16 and
+    float64 run once for each operator.
     """
+    if {"family", "cast"} <= set(metafunc.fixturenames):
+        seen, rows = set(), []
+        for family, case in cast_cases():
+            what = (registry.get(case.op).name, case.dtype)
+            slow = what in seen or case.dtype not in ("float16", "float64")
+            seen.add(what)
+            rows.append(pytest.param(family, case, marks=[pytest.mark.slow] if slow else [], id=f"{family}-{case.id}"))
+        metafunc.parametrize(("family", "cast"), rows)
+        return
     if not {"family", "case"} <= set(metafunc.fixturenames):
         return
     sampled = metafunc.definition.get_closest_marker("sampled") is not None

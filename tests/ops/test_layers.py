@@ -143,7 +143,7 @@ def test_layout_rules_commute_with_transposition(case: Case, perm: tuple[int, ..
     with jax.enable_x64(True):
         want = first(attrs, [jnp.array(a) for a in arrays])
         got = first(moved, [jnp.array(a) for a in shifted])
-    close(got, want.transpose(perm), max(case.tol, 1e-5), "output")
+    close(got, want.transpose(perm), max(case.tolerance(want.dtype), 1e-5), "output")
 
 
 def test_dropout_follows_its_axes() -> None:

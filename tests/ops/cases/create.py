@@ -39,6 +39,7 @@ CASES = [
     Case("_linspace", attrs={"start": 2, "stop": -3, "num": 4, "dtype": "int32"}, tag="int"),
     Case("_linspace", attrs={"start": 0, "stop": 10, "num": 4, "dtype": "float16"}, tag="f16"),
     Case("_eye", attrs={"N": 3}),
+    Case("_eye", attrs={"N": 1}, tag="one"),
     Case("_eye", attrs={"N": 3, "M": 4, "k": 1}, tag="above"),
     Case("_eye", attrs={"N": 3, "M": 4, "k": -1, "dtype": "int32"}, tag="below"),
     Case("_eye", attrs={"N": 3, "M": 2, "k": -7}, tag="outside"),

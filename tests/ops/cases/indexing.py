@@ -46,6 +46,15 @@ CASES = [
     embedded("float64", indices(0, 2, 1), Draw((3, 2), dtype="float64"), dtype="float64"),
     embedded("float16", indices(0, 2, 1), Draw((3, 2), dtype="float16"), dtype="float16"),
     embedded("other-dtype", indices(0, 2, 1), Draw((3, 2), dtype="float16")),
+    # Its gradient is a row_sparse array, which needs a graph that says so.
+    Case(
+        "Embedding",
+        [indices(0, 2, 1), TABLE],
+        {"input_dim": 3, "output_dim": 2, "sparse_grad": True},
+        "sparse",
+        grad=False,
+    ),
+    Case("Embedding", [indices(0, 3, 1), Draw((4, 3))], {"input_dim": 4, "output_dim": 3}, "wide", grad=(1,)),
     embedded("3d", indices([[0, 1]], [[2, 1]])),
     taken("clip", TABLE, WILD),
     taken("wrap", TABLE, indices(0, 2, 5, -1, -4, 7.9), mode="wrap"),

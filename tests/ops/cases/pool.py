@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from tests.ops.case import Case, Draw
+from tests.ops.case import CLOSER, CORNER, SINGLE, Case, Draw
 
 
-def pool(tag, shape, *, op="Pooling", low=-1.0, high=1.0, dtype="float32", tol=1e-5, numeric=True, **attrs):
+def pool(tag, shape, *, op="Pooling", low=-1.0, high=1.0, dtype="float32", **attrs):
     """Return a case whose data has no ties."""
-    return Case(op, [Draw(shape, low, high, dtype, spread=True)], attrs, tag, tol=tol, numeric=numeric)
+    # MXNet's old operator multiplies averages by a float32.
+    wide = {"tol": {"float64": 1e-7, "float16": 5e-3}, "reason": f"{SINGLE}; in float16 {CLOSER}"}
+    return Case(op, [Draw(shape, low, high, dtype, spread=True)], attrs, tag, **(wide if op == "Pooling_v1" else {}))
 
 
 TIES = np.array([[[[1, 1, 0], [1, 2, 2], [2, 2, 1]]]], np.float32)
@@ -71,7 +73,14 @@ CASES = [
     pool("lp2-full", (1, 2, 6, 6), kernel=(3, 3), stride=(2, 2), pool_type="lp", p_value=2, pooling_convention="full"),
     # A root has no slope at zero: MXNet passes nothing.
     *(
-        Case("Pooling", [MIXED], {"kernel": (1, 2), "pool_type": "lp", "p_value": p}, f"lp{p}-zero", numeric=False)
+        Case(
+            "Pooling",
+            [MIXED],
+            {"kernel": (1, 2), "pool_type": "lp", "p_value": p},
+            f"lp{p}-zero",
+            numeric=False,
+            reason=CORNER,
+        )
         for p in (1, 2, 3)
     ),
     # whole images
@@ -103,6 +112,8 @@ CASES = [
     ),
     pool("3d-full", (1, 1, 4, 5, 4), kernel=(3, 2, 2), stride=(2, 2, 3), pool_type="avg", pooling_convention="full"),
     pool("nchw", (1, 2, 4, 4), kernel=(2, 2), layout="NCHW"),
+    pool("ncw", (1, 2, 5), kernel=(2,), layout="NCW"),
+    pool("ncdhw", (1, 2, 3, 2, 3), kernel=(2, 1, 2), layout="NCDHW"),
     *(
         pool(f"nhwc-{kind}", (1, 5, 4, 2), kernel=(3, 2), stride=(2, 1), pad=(1, 1), pool_type=kind, layout="NHWC")
         for kind in ("max", "avg", "sum")
@@ -129,10 +140,19 @@ CASES = [
     pool("same-even", (1, 6, 2), kernel=(4,), stride=(3,), pad=(0, 0, 0), pooling_convention="same", layout="NWC"),
     pool("same-gaps", (1, 8, 1), kernel=(2,), stride=(4,), pad=(0, 0, 0), pooling_convention="same", layout="NWC"),
     # ties, padding below all values, windows that hold nothing
-    Case("Pooling", [TIES], {"kernel": (2, 2)}, "ties", numeric=False),
-    Case("Pooling", [TIES], {"global_pool": True}, "ties-global", numeric=False),
-    Case("Pooling", [TIES], {"kernel": (3, 3), "pad": (1, 1), "stride": (2, 2)}, "ties-pad", numeric=False),
-    Case("Pooling", [TIES.reshape(1, 3, 3, 1)], {"kernel": (2, 2), "layout": "NHWC"}, "ties-nhwc", numeric=False),
+    Case("Pooling", [TIES], {"kernel": (2, 2)}, "ties", numeric=False, reason=CORNER),
+    Case("Pooling", [TIES], {"global_pool": True}, "ties-global", numeric=False, reason=CORNER),
+    Case(
+        "Pooling", [TIES], {"kernel": (3, 3), "pad": (1, 1), "stride": (2, 2)}, "ties-pad", numeric=False, reason=CORNER
+    ),
+    Case(
+        "Pooling",
+        [TIES.reshape(1, 3, 3, 1)],
+        {"kernel": (2, 2), "layout": "NHWC"},
+        "ties-nhwc",
+        numeric=False,
+        reason=CORNER,
+    ),
     Case("Pooling", [NEGATIVE], {"kernel": (1, 2), "pad": (0, 1)}, "negative"),
     Case(
         "Pooling",
@@ -140,6 +160,7 @@ CASES = [
         {"kernel": (1, 1), "stride": (1, 4), "pooling_convention": "full"},
         "empty-max",
         numeric=False,
+        reason=CORNER,
     ),
     Case(
         "Pooling",
@@ -154,7 +175,6 @@ CASES = [
             f"float16-{kind}",
             (1, 2, 5, 5),
             dtype="float16",
-            tol=2e-3,
             kernel=(2, 2),
             stride=(2, 2),
             pool_type=kind,
@@ -163,7 +183,7 @@ CASES = [
         for kind in ("max", "avg", "sum", "lp")
     ),
     *(
-        pool(f"float64-{kind}", (1, 2, 5, 5), dtype="float64", tol=1e-12, kernel=(3, 3), pad=(1, 1), pool_type=kind)
+        pool(f"float64-{kind}", (1, 2, 5, 5), dtype="float64", kernel=(3, 3), pad=(1, 1), pool_type=kind)
         for kind in ("max", "avg")
     ),
     pool("ignored", (1, 1, 4, 4), kernel=(2, 2), cudnn_off=True),
@@ -187,8 +207,15 @@ CASES = [
         pool(f"global-{kind}", (1, 2, 3, 4), op="Pooling_v1", global_pool=True, pool_type=kind)
         for kind in ("max", "avg", "sum")
     ),
-    Case("Pooling_v1", [TIES], {"kernel": (2, 2)}, "ties"),
-    Case("Pooling_v1", [TIES], {"kernel": (3, 3), "pad": (1, 1), "stride": (2, 2)}, "ties-pad"),
+    Case("Pooling_v1", [TIES], {"kernel": (2, 2)}, "ties", numeric=False, reason=CORNER),
+    Case(
+        "Pooling_v1",
+        [TIES],
+        {"kernel": (3, 3), "pad": (1, 1), "stride": (2, 2)},
+        "ties-pad",
+        numeric=False,
+        reason=CORNER,
+    ),
     Case("Pooling_v1", [NEGATIVE], {"kernel": (1, 2), "pad": (0, 1)}, "zero-padding"),
     Case(
         "Pooling_v1",

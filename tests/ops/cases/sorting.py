@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.ops.case import Case, Draw
+from tests.ops.case import CORNER, Case, Draw
 
 BOX = Draw((2, 3, 4), spread=True)
 TIES = np.array([[3, 1, 2, 3], [0, 5, 5, -1]], np.float32)
@@ -10,7 +10,7 @@ MANY_TIES = np.array([1, 0, 2, 2, 0, 1, 2, 0, 1, 1, 2, 2, 0], np.float32)
 
 
 def top(tag, data=BOX, grad=False, **attrs):
-    return Case("topk", [data], attrs, tag, grad=grad, numeric=data is not TIES)
+    return Case("topk", [data], attrs, tag, grad=grad, numeric=data is not TIES, reason=CORNER if data is TIES else "")
 
 
 CASES = [
@@ -21,8 +21,8 @@ CASES = [
     Case("sort", [BOX], {"axis": 0}, "first"),
     Case("sort", [BOX], {"axis": None}, "flat"),
     Case("sort", [BOX], {"axis": 1, "is_ascend": False}, "middle"),
-    Case("sort", [TIES], {"axis": 1}, "ties", numeric=False),
-    Case("sort", [TIES], {"axis": 1, "is_ascend": False}, "ties-descending", numeric=False),
+    Case("sort", [TIES], {"axis": 1}, "ties", numeric=False, reason=CORNER),
+    Case("sort", [TIES], {"axis": 1, "is_ascend": False}, "ties-descending", numeric=False, reason=CORNER),
     Case("sort", [Draw((2, 5), -9, 9, "int32")], tag="int"),
     Case("sort", [Draw((2, 5), 0, 9, "uint8")], {"is_ascend": False}, "uint8"),
     Case("sort", [Draw((2, 5), dtype="float64", spread=True)], {"axis": -1}, "float64"),
