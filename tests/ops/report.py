@@ -1,8 +1,8 @@
 """Run the operator table and print the largest relative error of each family.
 
-``python -m tests.ops.report [FAMILY ...]``, from the root of the repository. It exits with 1 if an array differs from its
-reference by more than its row allows. The arrays of rows that allow more than `TOLERANCE` (each says why) are counted as
-``wider`` and left out of the maxima.
+``python -m tests.ops.report [FAMILY ...]``, from the root of the repository. It exits with 1 if an array differs from
+its reference by more than its row allows. The arrays of rows that allow more than `TOLERANCE` (each says why) are
+counted as ``wider`` and left out of the maxima.
 """
 
 from __future__ import annotations
