@@ -319,6 +319,12 @@ ERRORS = [
         [(1, 1, 2, 2), (1, 1, 3, 3)],
         "whole multiple",
     ),
+    (
+        "UpSampling",
+        {"scale": 2, "sample_type": "nearest", "num_args": 2},
+        [(1, 1, 2, 2), (1, 1, 4, 2)],
+        "whole multiple",
+    ),
     ("UpSampling", {"scale": 2, "sample_type": "nearest", "num_args": 1}, [(1, 2, 2)], "4 dimensions"),
     ("BatchNorm", {"axis": 4}, [(2, 3)] + [(3,)] * 4, "axis 4"),
     ("InstanceNorm", {}, [(2, 3), (3,), (3,)], "3 dimensions"),

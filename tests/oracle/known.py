@@ -153,6 +153,12 @@ KNOWN: tuple[Known, ...] = (
         _whole_output,
     ),
     Known(
+        ("where",),
+        ("symjit raises",),
+        "a bound where checks nothing of its condition and reads it flat; mx.nd.where refuses such shapes, as symjit does",
+        lambda request, finding: request.inputs[0].shape not in (request.inputs[1].shape, request.inputs[1].shape[:1]),
+    ),
+    Known(
         ("SoftmaxOutput",),
         ("gradient",),
         "docs/deviations.md: out_grad=True multiplies by the head gradient",

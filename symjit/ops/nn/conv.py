@@ -335,19 +335,14 @@ def _bilinear_kernel(scale: int) -> tuple[int, int]:
     return 2 * scale - scale % 2, scale // 2
 
 
-def _enlarge(data: Any, height: int, width: int) -> Any:
+def _enlarge(data: Any, height: Any, width: Any) -> Any:
     n, c, h, w = data.shape
-    if height == width == 1:
+    by = height // h
+    if (h * by, w * by) != (height, width):
+        raise ValueError(f"an input of {h} x {w} can not be enlarged to {height} x {width}: not a whole multiple")
+    if by == 1:
         return data
-    return jnp.broadcast_to(data[:, :, :, None, :, None], (n, c, h, height, w, width)).reshape(
-        n, c, h * height, w * width
-    )
-
-
-def _factor(total: Any, size: Any) -> Any:
-    if isinstance(total, int) and isinstance(size, int) and total % size:
-        raise ValueError(f"an input of size {size} can not be enlarged to {total}: not a whole multiple")
-    return total // size
+    return jnp.broadcast_to(data[:, :, :, None, :, None], (n, c, h, by, w, by)).reshape(n, c, height, width)
 
 
 @op(
@@ -383,7 +378,7 @@ def upsampling(
             *args, kernel=(k, k), stride=(scale, scale), pad=(pad, pad), num_filter=num_filter, num_group=num_filter
         )
     height, width = (size * scale for size in args[0].shape[2:])
-    grown = [_enlarge(x, _factor(height, x.shape[2]), _factor(width, x.shape[3])) for x in args]
+    grown = [_enlarge(x, height, width) for x in args]
     if len(grown) == 1:
         return grown[0]
     return sum(grown[1:], grown[0]) if multi_input_mode == "sum" else jnp.concatenate(grown, axis=1)
