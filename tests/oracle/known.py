@@ -155,7 +155,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         ("where",),
         ("symjit raises",),
-        "a bound where checks nothing of its condition and reads it flat; mx.nd.where refuses such shapes, as symjit does",
+        "a bound where reads its condition flat, unchecked; mx.nd.where refuses such shapes, as symjit does",
         lambda request, finding: request.inputs[0].shape not in (request.inputs[1].shape, request.inputs[1].shape[:1]),
     ),
     Known(
