@@ -52,8 +52,11 @@ def serve(pipe):
             said = str(error).split("MXNetError:")[-1].split("Check failed:")[-1].split()
             pipe.send(" ".join(said)[:60] or type(error).__name__)
             continue
+        if case.reference is not None:  # of random numbers, shape and dtype are what there is to compare
+            pipe.send({key: np.zeros_like(value) for key, value in first.items()})
+            continue
         same = all(np.array_equal(first[key], second[key], equal_nan=True) for key in first)
-        pipe.send(first if same or case.reference is not None else "two runs differ")
+        pipe.send(first if same else "two runs differ")
 
 
 class Trials:

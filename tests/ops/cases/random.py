@@ -26,17 +26,6 @@ CASES = [
     drawn("_random_uniform", tag="float16", shape=(5,), dtype="float16"),
     drawn("uniform", shape=(2,), dtype="None"),
     drawn("random_uniform", shape=2),
-    *(drawn(f"_random_{name}", tag="default") for name in ("normal", "gamma", "exponential", "poisson")),
-    *(
-        drawn(f"_random_{name}_like", [Draw((2, 3))], "default")
-        for name in ("normal", "gamma", "exponential", "poisson")
-    ),
-    drawn("_random_randint", tag="default", low=-3, high=4),
-    drawn("_random_poisson", tag="float16", shape=(5,), dtype="float16"),
-    *(
-        drawn(f"_sample_{name}", [Draw((2,), 1, 2)] * count, "float64", dtype="float64")
-        for name, count in {"normal": 2, "gamma": 2, "exponential": 1, "poisson": 1}.items()
-    ),
     drawn("_random_normal", shape=(2, 3), loc=1.0, scale=2.0),
     drawn("_random_normal", tag="float64", shape=(2, 3), dtype="float64"),
     drawn("_random_normal", tag="float16", shape=(2, 3), dtype="float16"),
@@ -73,6 +62,17 @@ CASES = [
     Case("_sample_multinomial", [CERTAIN], {"get_prob": True, "shape": (2,), "dtype": "float32"}, "prob"),
     Case("_sample_multinomial", [CERTAIN[1]], {"get_prob": True, "dtype": "float32"}, "vector-prob"),
     drawn("sample_multinomial", [np.full((2, 4), 0.25, np.float32)], shape=(3,), get_prob=True),
+    *(drawn(f"_random_{name}", tag="default") for name in ("normal", "gamma", "exponential", "poisson")),
+    *(
+        drawn(f"_random_{name}_like", [Draw((2, 3))], "default")
+        for name in ("normal", "gamma", "exponential", "poisson")
+    ),
+    drawn("_random_randint", tag="default", low=-3, high=4),
+    drawn("_random_poisson", tag="float16", shape=(5,), dtype="float16"),
+    *(
+        drawn(f"_sample_{name}", [Draw((2,), 1, 2)] * count, "float64", dtype="float64")
+        for name, count in {"normal": 2, "gamma": 2, "exponential": 1, "poisson": 1}.items()
+    ),
     drawn("_shuffle", [Draw((4, 2))]),
     drawn("shuffle", [Draw((5,), 0, 99, "int32")]),
 ]
