@@ -37,6 +37,8 @@ def load_params(
     """
     file = checkpoint_files(prefix, epoch)[1]
     loaded = nd.load(file)
+    if not loaded:
+        return {}, {}  # a list and a dict of no arrays are the same file
     if not isinstance(loaded, dict):
         raise MXNetError(f"{file}: the arrays have no names; a checkpoint needs them")
     keys = list(loaded)
