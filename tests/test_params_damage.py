@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import pickle
 import struct
+import subprocess
+import sys
 import tarfile
 import warnings
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +21,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from symjit import ndarray as nd
+from symjit import symbol as sym
 from symjit.base import MXNetError
-from symjit.ndarray.serialize import ParamsWarning, read_array, read_arrays
+from symjit.ndarray.serialize import ParamsWarning, SparseArray, read_array, read_arrays
+from symjit.predictor import match_parameters
 from tests.packed_params import SMALL, V1, V2, V3, array, csr, failure, floats, listing, row_sparse, shape64
 
 
@@ -176,6 +183,80 @@ def test_impostors(tmp_path: Path, data: bytes, expected: str) -> None:
     path.write_bytes(data)
     message = failure(path)
     assert message.startswith(str(path)) and expected in message
+
+
+def test_a_device_is_not_read() -> None:
+    if not Path("/dev/zero").exists():
+        pytest.skip("no /dev/zero on this platform")
+    message = failure("/dev/zero")  # as a link in an archive may name it; it never ends
+    assert message == "cannot open '/dev/zero': it is a device, not a file. Check the path and its permissions."
+
+
+def test_many_small_arrays_are_refused() -> None:
+    none = struct.pack("<I", 0)
+    assert len(read_arrays(listing(*[none] * 32768)).arrays) == 32768
+    message = failure(listing(*[none] * 32769))
+    assert "the header, at byte 16 of" in message
+    assert "expected at most 32768 arrays, got 32769. Save them in several files." in message
+
+
+def test_the_names_of_a_file_are_bounded() -> None:
+    none = struct.pack("<I", 0)
+    names = ("a" * (8 << 20), "b")
+    assert read_arrays(listing(none, names=names[:1])).names == [names[0]]
+    message = failure(listing(none, none, names=names))
+    assert "the name of array 1, at byte" in message
+    assert "expected at most 8388608 bytes of names in all, got 1 more. Shorten the names." in message
+    assert len(failure(listing(none, names=("c" * (9 << 20),)))) < 400
+
+
+MOST = 64 << 20
+
+
+def test_sparse_arrays_that_are_far_larger_when_dense() -> None:
+    """20 values may stand for any amount of zeros: they are not made unless asked for."""
+    few = row_sparse((1, 1), (MOST // 8 - 100, 1), [5], [1.5])
+    data = listing(few, names=("arg:w",))
+    loaded = nd.load_frombuffer(data)
+    assert isinstance(loaded, dict) and loaded["arg:w"].shape == (MOST // 8 - 100, 1)
+    for shape in ((MOST // 8 + 100, 1), (2**40, 1)):
+        data = listing(floats(2, 1), row_sparse((1, 1), shape, [5], [1.5]), names=("arg:a", "arg:w"))
+        found = read_arrays(data)
+        assert isinstance(found.arrays[1], SparseArray)
+        for load, what in ((nd.load_frombuffer, data), (partial(match_parameters, sym.Variable("w").graph), found)):
+            with pytest.raises(MXNetError) as caught:
+                load(what)
+            message = str(caught.value)
+            assert (
+                f"<bytes>: array 1 ('arg:w') is row_sparse of shape {shape} and takes {4 * shape[0]} bytes" in message
+            )
+            assert f"this file of {len(data)} bytes" in message and "read_arrays" in message and "todense()" in message
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit of memory is Linux's")
+def test_making_arrays_dense_stays_within_the_size_of_the_file_and_64_mib() -> None:
+    program = (
+        "import numpy as np, symjit as mx\n"
+        "from tests.fuzz.limits import bounded_memory\n"
+        "from tests.packed_params import listing, row_sparse\n"
+        "mx.nd.array([1.0]).asnumpy()\n"
+        f"data = listing(row_sparse((1, 1), ({MOST // 8 - 100}, 1), [5], [1.5]))\n"
+        "with bounded_memory(len(data)):\n"
+        "    found = mx.nd.load_frombuffer(data)[0]\n"
+        "print(found[5:6].asnumpy())\n"
+    )
+    root = Path(__file__).parent.parent
+    environ = os.environ | {"JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, env=environ, capture_output=True, text=True)
+    assert done.stdout == "[[1.5]]\n", done.stderr
+
+
+def test_long_names_are_cut_in_messages() -> None:
+    data = listing(csr((2, 3), [0, 1, 1], [3], [1], stored=1), names=("n" * 100_000,))
+    assert "array 0 ('nnn" in failure(data) and len(failure(data)) < 500
+    with pytest.warns(ParamsWarning, match="more than once: 'nnn") as caught:
+        read_arrays(listing(floats(2, 1), floats(2, 1), names=("n" * 100_000,) * 2))
+    assert len(str(caught[0].message)) < 500
 
 
 def test_bad_sources(tmp_path: Path) -> None:

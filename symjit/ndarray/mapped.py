@@ -7,7 +7,10 @@ the process's memory both.
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
+import stat
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,8 @@ def open_map(path: str) -> bytes | mmap.mmap:
             try:
                 return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError):  # an empty file, a pipe, a file system without maps
+                if stat.S_ISCHR(os.fstat(handle.fileno()).st_mode):  # such as /dev/zero, which never ends
+                    raise OSError(errno.EINVAL, "it is a device, not a file") from None
                 return handle.read()
     except (OSError, ValueError) as error:
         raise MXNetError(f"cannot open {path!r}: {reason(error)}. Check the path and its permissions.") from error

@@ -156,13 +156,15 @@ class NamedArrays:
         dense: list[np.ndarray[Any, Any] | None] = []
         total = 0
         for index, item in enumerate(self.arrays):
-            total += 0 if item is None else prod(item.shape) * item.dtype.itemsize
+            own = 0 if item is None else prod(item.shape) * item.dtype.itemsize
+            total += 2 * own if isinstance(item, SparseArray) else own  # it is there twice when it goes to a device
             if isinstance(item, SparseArray) and total > self.nbytes + _MOST_BEYOND:
                 name = f" ({shown(self.names[index])})" if self.names else ""
                 raise MXNetError(
-                    f"{self.source}: array {index}{name} is {item.stype} of shape {item.shape}; with it, the arrays"
-                    f" take {total} bytes when they are dense, and the file has {self.nbytes}. Read it with"
-                    " symjit.ndarray.serialize.read_arrays, which leaves it sparse; its method todense() has no limit"
+                    f"{self.source}: array {index}{name} is {item.stype} of shape {item.shape} and takes {own} bytes"
+                    f" when it is dense. The arrays of this file of {self.nbytes} bytes may take {_MOST_BEYOND} bytes"
+                    " more than that, sparse ones twice. Read it with symjit.ndarray.serialize.read_arrays, which"
+                    " leaves it sparse; its method todense() has no limit"
                 )
             dense.append(item.todense() if isinstance(item, SparseArray) else item)
         return dense

@@ -113,8 +113,8 @@ def fuzz(
             if report and time.monotonic() - told > report:
                 told = time.monotonic()
                 done = sum(sum(process.results.cases.values()) for process in processes)
-                found = sum(len(process.results.findings) for process in processes)
-                print(f"{told - began:6.0f} s: {done} cases, {found} findings", flush=True)
+                found = [finding[:2] for process in processes for finding in process.results.findings]
+                print(f"{told - began:6.0f} s: {done} cases, {len(found)} findings {found[:5] or ''}", flush=True)
     total = Results()
     for process in processes:
         if process.error is not None:
