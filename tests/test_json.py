@@ -495,6 +495,13 @@ def test_broken_graphs(path: list[Any], value: Any, message: str) -> None:
         read(changed(path, value))
 
 
+@pytest.mark.parametrize(("op", "attrs"), [("Dropout", {}), ("Pooling", {"kernel": "(2, 2)"})])
+def test_work_spaces_are_no_outputs(op: str, attrs: dict[str, str]) -> None:
+    raw = document([variable("x"), node(op, "n", 0, attrs=attrs)], heads=[[1, 1, 0]])
+    with pytest.raises(MXNetError, match=r"^net\.json: the graph uses output 1 of node 'n', which has 1"):
+        read(raw)
+
+
 def test_nesting_of_subgraphs_is_bounded() -> None:
     def nested(depth: int) -> dict[str, Any]:
         raw = document([variable("x")], None)

@@ -258,10 +258,11 @@ def _check_counts(graph: Graph) -> None:
             )
     for user, entry in _uses(graph):
         node, index, _ = entry
+        operator = None if node.op is None else registry.lookup(node.op)
         # The outputs of an unknown operator can not be counted; every node has output 0.
-        if index == 0 or (node.op is not None and registry.lookup(node.op) is None):
+        if index == 0 or (node.op is not None and operator is None):
             continue
-        count = _num_outputs(node, 0)
+        count = 1 if operator is None else operator.num_outputs(attributes(operator, node.attrs))
         if index >= count:
             where = "the graph" if user is None else f"node {shown(user.name)}"
             raise _Damaged(f"{where} uses output {index} of node {shown(node.name)}, which has {count}")
