@@ -20,7 +20,7 @@ from random import Random
 import numpy as np
 
 import symjit as mx
-from symjit.ndarray.serialize import TEMPORARY
+from symjit.ndarray.atomic import TEMPORARY
 
 _VERSIONS = 8
 _LENGTH = 1 << 18  # floats in each of four arrays: a version takes 4 MiB

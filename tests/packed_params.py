@@ -1,8 +1,11 @@
-"""``.params`` files packed by hand, from the description of their layouts."""
+"""``.params`` files packed by hand, from the description of their layouts, and files that are something else."""
 
 from __future__ import annotations
 
+import io
 import struct
+import tarfile
+import zipfile
 
 import pytest
 
@@ -63,3 +66,17 @@ def failure(data: object) -> str:
     with pytest.raises(MXNetError) as caught:
         read_arrays(data)  # pyright: ignore[reportArgumentType]
     return str(caught.value)
+
+
+def compressed_tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("x.params"))
+    return buffer.getvalue()
+
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("x", "y")
+    return buffer.getvalue()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import random
 import re
 import sys
@@ -13,11 +16,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from symjit import symbol
 from symjit.base import MXNetError
 from symjit.ir.graph import Entry, Graph, Node, Unsupported
-from symjit.ir.serialize import Loaded, dumps, loads
+from symjit.ir.serialize import Loaded, dumps, load, loads
 from symjit.ir.upgrade import RULES
-from symjit.ops import registry
+from symjit.predictor import read_graph
+from tests.fuzz.strategies import anything, graph_like
+from tests.packed_params import SMALL, compressed_tar, zipped
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -414,13 +420,19 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "the file is empty"),
+        (b"", "the file is empty: copy or download it again"),
         (b" \n\t", "the file is empty"),
-        (b"<!DOCTYPE html><html>", "is HTML or XML"),
+        (b"<!DOCTYPE html><html>", "is HTML or XML, .*: fetch the file itself"),
         (b"\xef\xbb\xbf<html>", "is HTML or XML"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git-lfs pointer"),
-        (b"PK\x03\x04rest", "zip archive"),
-        (b"\x1f\x8b\x08", "gzip"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "is HTML or XML"),
+        (b"404: Not Found", "a server's 'not found' answer: correct the address"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git-lfs pointer .*: run `git lfs pull`"),
+        (zipped(), "zip archive: unpack it first"),
+        (compressed_tar(), "tar archive: unpack it first"),
+        (gzip.compress(b"{}"), "compressed with gzip: unpack it first"),
+        (bz2.compress(b"{}"), "compressed with bzip2: unpack it first"),
+        (lzma.compress(b"{}"), "compressed with xz: unpack it first"),
+        (SMALL, r"is a \.params file: the graph is in the -symbol\.json file beside it"),
         (b"\x12\x01\0\0\0\0\0\0\0\0", r"is a .params file: .*-symbol\.json"),
         (b"Not found", "starts with 'Not found'"),
         (b'{"nodes": "\xff"}', "byte 11 is not UTF-8"),
@@ -434,9 +446,29 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
         (json.dumps(document([variable("\ud800")])), "node 0 .*: name: .* surrogate"),
     ],
 )
-def test_what_is_no_symbol_json(text: str | bytes, message: str) -> None:
+def test_what_is_no_symbol_json(text: str | bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(MXNetError, match=rf"^net\.json: .*{message}"):
         loads(text, "net.json")
+    path = tmp_path / "net-symbol.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    for read in (load, symbol.load, read_graph):
+        with pytest.raises(MXNetError, match=rf"^{path}: .*{message}"):
+            read(path)
+
+
+def test_truncation_at_every_byte() -> None:
+    text = json.dumps(GOOD)
+    for length in range(len(text)):
+        with pytest.raises(MXNetError, match=r"^net\.json: .*(copy or download it again|fetch it again)$"):
+            loads(text[:length], "net.json")
+
+
+def test_damaged_graphs_say_what_to_do() -> None:
+    for path, value in ((["nodes", 1, "inputs", 0, 0], 9), (["heads"], ...), (["nodes", 1, "inputs", 0, 0], 1)):
+        with pytest.raises(
+            MXNetError, match=r"\. The graph is damaged or was edited: copy or download the file again, or"
+        ):
+            read(changed(path, value))
 
 
 @pytest.mark.parametrize(
@@ -512,39 +544,6 @@ def test_nesting_of_subgraphs_is_bounded() -> None:
     assert read(nested(32)).graph.op_counts() == {"Loop": 32}
     with pytest.raises(MXNetError, match="nested more than 32 deep"):
         read(nested(33))
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 12) | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-operators = st.sampled_from([*sorted(registry.names()), "null", "null", "null", "Mystery", "_Native", "amp_cast"])
-texts = st.sampled_from(["1", "-1", "(1, 2)", "True", "None", "float32", "1e9", "999999999999", "x", "max", ""])
-keys = st.sampled_from(["num_hidden", "num_args", "num_outputs", "axis", "lr_mult", "weight_lr_mult", "__a__", "mode"])
-indices = st.integers(-1, 6)
-entries = st.lists(indices, min_size=2, max_size=3)
-node_like = st.fixed_dictionaries(
-    {"op": operators, "name": st.text(max_size=3), "inputs": st.lists(entries, max_size=3)},
-    optional={
-        "attrs": st.dictionaries(keys, texts, max_size=3),
-        "param": st.dictionaries(keys, texts, max_size=3),
-        "control_deps": st.lists(indices, max_size=2),
-    },
-)
-graph_like = st.fixed_dictionaries(
-    {
-        "nodes": st.lists(node_like, max_size=6),
-        "arg_nodes": st.lists(indices, max_size=2),
-        "heads": st.lists(entries, max_size=2),
-    },
-    optional={
-        "attrs": st.fixed_dictionaries(
-            {"mxnet_version": st.tuples(st.just("int"), st.sampled_from([800, 903, 10000, 10901]))}
-        ),
-        "node_row_ptr": anything,
-    },
-)
 
 
 def survives(text: str | bytes) -> None:

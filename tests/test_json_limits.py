@@ -115,6 +115,15 @@ def test_what_takes_too_much_is_refused_and_the_setting_admits_it(
     assert len(load(path).graph.nodes) == len(json.loads(text)["nodes"])
 
 
+def test_a_small_file_takes_little(tmp_path: Path) -> None:
+    path = tmp_path / "net-symbol.json"
+    path.write_text(variable())
+    tracemalloc.start()
+    assert sym.load(path).name == "x"
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
 def test_a_huge_file_is_not_even_read(tmp_path: Path) -> None:
     path = tmp_path / "net-symbol.json"
     with open(path, "wb") as file:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import symjit as mx
 from symjit.base import DTYPE_FLAGS, MXNetError
-from symjit.ndarray import serialize
+from symjit.ndarray import atomic, serialize
 from symjit.ndarray.mapped import private_copy
 from symjit.ndarray.serialize import (
     NamedArrays,
@@ -501,7 +501,7 @@ def test_a_failed_write_leaves_the_old_file(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(serialize.os, broken, fail)
+    monkeypatch.setattr(atomic.os, broken, fail)
     expected = MXNetError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected) as caught:
         write_arrays(path, [np.zeros(1000)])
@@ -516,8 +516,8 @@ def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
     before = path.read_bytes()
     program = (
         "import os, signal, numpy as np\n"
-        "from symjit.ndarray import serialize\n"
-        "serialize.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from symjit.ndarray import atomic, serialize\n"
+        "atomic.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"serialize.write_arrays({str(path)!r}, [np.zeros(100000)])\n"
     )
     root = Path(serialize.__file__).parents[2]
@@ -548,7 +548,7 @@ def test_permissions(tmp_path: Path) -> None:
 def test_write_protected_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.params"
     path.write_bytes(b"keep")
-    monkeypatch.setattr(serialize.os, "access", lambda *_: False)  # root may write to any file
+    monkeypatch.setattr(atomic.os, "access", lambda *_: False)  # root may write to any file
     with pytest.raises(MXNetError, match="write-protected"):
         write_arrays(path, [np.ones(1)])
     assert path.read_bytes() == b"keep"

@@ -10,9 +10,7 @@ import pickle
 import struct
 import subprocess
 import sys
-import tarfile
 import warnings
-import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +24,21 @@ from symjit import symbol as sym
 from symjit.base import MXNetError
 from symjit.ndarray.serialize import ParamsWarning, SparseArray, read_array, read_arrays
 from symjit.predictor import match_parameters
-from tests.packed_params import SMALL, V1, V2, V3, array, csr, failure, floats, listing, row_sparse, shape64
+from tests.packed_params import (
+    SMALL,
+    V1,
+    V2,
+    V3,
+    array,
+    compressed_tar,
+    csr,
+    failure,
+    floats,
+    listing,
+    row_sparse,
+    shape64,
+    zipped,
+)
 
 
 def test_truncation_at_every_byte(tmp_path: Path) -> None:
@@ -135,23 +147,9 @@ def test_names_must_be_text() -> None:
     assert "expected UTF-8 text, got b'\\xff\\xfe'" in failure(data)
 
 
-def compressed_tar() -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("x.params"))
-    return buffer.getvalue()
-
-
 def npy() -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.zeros(3))
-    return buffer.getvalue()
-
-
-def zipped() -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("x", "y")
     return buffer.getvalue()
 
 

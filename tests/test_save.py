@@ -15,8 +15,9 @@ import pytest
 from symjit import model
 from symjit import symbol as sym
 from symjit.base import MXNetError
-from symjit.ndarray import serialize
-from symjit.ndarray.serialize import TEMPORARY, dumps, read_arrays, write_arrays, write_file
+from symjit.ndarray import atomic
+from symjit.ndarray.atomic import TEMPORARY, write_file
+from symjit.ndarray.serialize import dumps, read_arrays, write_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRON = os.environ | {"JAX_PLATFORMS": "cpu"}
@@ -39,8 +40,8 @@ def check_killed(report: dict[str, dict[str, float]], rounds: int) -> None:
     assert set(report) == {"nd.save", "Symbol.save", "save_checkpoint"}
     for found in report.values():
         assert found["killed"] == rounds
-        assert found["versions"] >= 3  # saves had been completed
-    assert report["nd.save"]["interrupted"] > rounds / 4  # they were writing when they were killed
+    assert report["nd.save"]["versions"] >= 2  # some saves had been completed
+    assert report["nd.save"]["interrupted"] >= rounds / 5  # and others were being written
 
 
 def test_a_few_killed_saves_leave_files_that_load(tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ def test_200_killed_saves_of_each_kind_leave_files_that_load(tmp_path: Path) -> 
     check_killed(report, 200)
     # Most of the time of a symbol goes into making its text.
     assert min(found["interrupted"] for found in report.values()) >= 10
+    assert min(found["versions"] for found in report.values()) >= 4
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
@@ -91,8 +93,8 @@ def test_the_steps_of_a_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         steps.append("replace")
         replace(source, target)
 
-    monkeypatch.setattr(serialize.os, "fsync", noted_fsync)
-    monkeypatch.setattr(serialize.os, "replace", noted_replace)
+    monkeypatch.setattr(atomic.os, "fsync", noted_fsync)
+    monkeypatch.setattr(atomic.os, "replace", noted_replace)
     write_file(path, [b"abc", b"de"])
     assert steps == ["5 bytes", "replace", "directory"] and path.read_bytes() == b"abcde"
 
@@ -147,8 +149,8 @@ def test_a_file_that_may_not_be_given_away_is_saved_all_the_same(
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(serialize.os, "stat", foreign)
-    monkeypatch.setattr(serialize.os, "chown", refuse)
+    monkeypatch.setattr(atomic.os, "stat", foreign)
+    monkeypatch.setattr(atomic.os, "chown", refuse)
     write_arrays(path, [np.ones(1)])
     assert len(read_arrays(path).arrays) == 1
 
@@ -182,7 +184,7 @@ def test_a_symbol_that_can_not_be_saved_leaves_the_old_file(tmp_path: Path, monk
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(serialize.os, "fsync", fail)
+    monkeypatch.setattr(atomic.os, "fsync", fail)
     with pytest.raises(MXNetError, match=r"cannot write .*No space left on device"):
         sym.Variable("new").save(path)
     assert sym.load(path).name == "old" and list(tmp_path.iterdir()) == [path]

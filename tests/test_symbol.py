@@ -489,3 +489,9 @@ def test_python_operators_refuse() -> None:
         with pytest.raises(NotImplementedForSymbol):
             call()
     assert issubclass(NotImplementedForSymbol, mx.MXNetError)
+
+
+def test_a_graph_without_heads() -> None:
+    empty = mx.sym.load_json('{"nodes": [], "arg_nodes": [], "heads": []}')
+    assert (len(empty), empty.name, repr(empty), empty.list_outputs()) == (0, None, "<Symbol group []>", [])
+    assert json.loads(empty.tojson())["heads"] == []

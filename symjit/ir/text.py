@@ -32,6 +32,8 @@ _FOREIGN = (
     (b"\x12\x01\0\0\0\0\0\0", "is a .params file: the graph is in the -symbol.json file beside it"),
 )
 
+_AGAIN = "the file is damaged or was edited: copy or download it again"
+
 # The keys of a node as files have them.
 _KEYS = ('"op":', '"name":', '"inputs":', '"attrs":', '"attr":', '"param":', '"backward_source_id":')
 
@@ -76,7 +78,7 @@ def parse(text: str | bytes, source: str) -> Any:
     head = text[:512].encode("utf-8", "replace") if isinstance(text, str) else bytes(text[:512])
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start and not text.strip():
-        raise MXNetError(f"{source}: expected Symbol JSON, but the file is empty")
+        raise MXNetError(f"{source}: expected Symbol JSON, but the file is empty: copy or download it again")
     for magic, meaning in _FOREIGN:
         if start.startswith(magic):
             raise MXNetError(f"{source}: expected Symbol JSON, but the file {meaning}")
@@ -87,25 +89,29 @@ def parse(text: str | bytes, source: str) -> Any:
     if found.memory > most:
         raise _too_much(source, f"may take {found.memory} bytes of memory: {found}")
     if found.depth > _DEEPEST:
-        raise MXNetError(f"{source}: not Symbol JSON: brackets are nested too deeply, {found.depth} deep")
+        raise MXNetError(f"{source}: not Symbol JSON: brackets are nested too deeply, {found.depth} deep; {_AGAIN}")
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MXNetError(f"{source}: expected Symbol JSON, but byte {error.start} is not UTF-8 text") from None
+        raise MXNetError(
+            f"{source}: expected Symbol JSON, but byte {error.start} is not UTF-8 text: {_AGAIN}"
+        ) from None
     try:
         return json.loads(decoded.removeprefix("\ufeff"), strict=False)  # MXNet writes control characters as they are
     except RecursionError:  # called from deep inside other calls
-        raise MXNetError(f"{source}: not Symbol JSON: brackets are nested too deeply") from None
+        raise MXNetError(f"{source}: not Symbol JSON: brackets are nested too deeply; {_AGAIN}") from None
     except json.JSONDecodeError as error:
         if not start.startswith(b"{"):
+            found = shown(decoded[:40])
             raise MXNetError(
-                f"{source}: expected Symbol JSON, but the file starts with {shown(decoded[:40])}"
+                f"{source}: expected Symbol JSON, but the file starts with {found}:"
+                " give the path of a -symbol.json file"
             ) from None
         cut = not decoded[error.pos :].strip() or error.msg.startswith("Unterminated string")
-        hint = "; the file ends too early, perhaps the download was cut off" if cut else ""
-        raise MXNetError(f"{source}: not valid JSON: {error}{hint}") from None
+        hint = "the file ends too early, perhaps the download was cut off: fetch it again" if cut else _AGAIN
+        raise MXNetError(f"{source}: not valid JSON: {error}; {hint}") from None
     except ValueError as error:  # a number of thousands of digits
-        raise MXNetError(f"{source}: not valid JSON: {error}") from None
+        raise MXNetError(f"{source}: not valid JSON: {error}; {_AGAIN}") from None
 
 
 def _too_much(source: str, problem: str) -> MXNetError:

@@ -20,14 +20,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
-import stat
 import struct
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -35,11 +33,11 @@ import ml_dtypes
 import numpy as np
 
 from symjit.base import DTYPE_FLAGS, MXNetError, shown
-from symjit.ndarray.mapped import open_map, reason
+from symjit.ndarray.atomic import write_file
+from symjit.ndarray.mapped import open_map
 from symjit.ndarray.stored import MAX_NDIM, Item, NamedArrays, NameSplit, SparseArray, split_names
 
 __all__ = [
-    "TEMPORARY",
     "Item",
     "NameSplit",
     "NamedArrays",
@@ -51,7 +49,6 @@ __all__ = [
     "read_arrays",
     "split_names",
     "write_arrays",
-    "write_file",
 ]
 
 _LIST_MAGIC = struct.pack("<Q", 0x112)
@@ -87,9 +84,6 @@ _IMPOSTORS: tuple[tuple[bytes, str, str], ...] = (  # first bytes in lower case,
     (_LIST_MAGIC[::-1], "an array list of a big-endian machine", "Load and save it again on a little-endian machine."),
     (b"{", "JSON text, as in a -symbol.json file", "The parameters are in the .params file beside it."),
 )
-#: How the temporary files begin that :func:`write_file` fills; a process that is killed leaves its own behind.
-TEMPORARY = ".symjit-"
-
 _PICKLE_ADVICE = "It is not opened, because that can run code. Optimizer states: use load_optimizer_states."
 
 
@@ -416,10 +410,7 @@ class _Reader:
 def write_arrays(path: str | os.PathLike[str], arrays: Sequence[Item], names: Sequence[str] = ()) -> None:
     """Write an array list, byte for byte as MXNet 1.9.1's ``nd.save`` does (layout V2, device ``cpu(0)``).
 
-    The file appears whole or not at all: it is written beside its target, flushed to disk and renamed over it, and then
-    the directory is flushed. A new file gets the permissions that ``open`` would give it, an existing one keeps its own
-    and, where the process may give files away, its owner; a symbolic link is followed. Other hard links keep the old
-    content. A process that is killed meanwhile leaves a file ``.symjit-*.tmp`` behind, which nothing reads.
+    The file appears whole or not at all; see :func:`symjit.ndarray.atomic.write_file`.
 
     Args:
         path: where to write.
@@ -432,24 +423,6 @@ def write_arrays(path: str | os.PathLike[str], arrays: Sequence[Item], names: Se
     """
     _check_writable(arrays, names)
     write_file(path, _encode_list(arrays, names))
-
-
-def write_file(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:
-    """Write a file that appears whole or not at all; see `write_arrays`.
-
-    Args:
-        path: where to write.
-        chunks: the content.
-
-    Raises:
-        MXNetError: the file cannot be written; whatever stood at ``path`` is untouched then.
-    """
-    try:
-        _replace_file(os.path.realpath(path), chunks)
-    except (OSError, ValueError) as error:
-        raise MXNetError(
-            f"cannot write {os.fspath(path)!r}: {reason(error)}. Check the directory, its permissions and its space."
-        ) from error
 
 
 def dumps(arrays: Sequence[Item], names: Sequence[str] = ()) -> bytes:
@@ -552,53 +525,3 @@ def _encode_item(item: Item) -> Iterator[bytes | memoryview]:
 
 def _encode_shape(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f"<i{len(shape)}q", len(shape), *shape)
-
-
-def _replace_file(target: str, chunks: Iterable[bytes | memoryview]) -> None:
-    status = None
-    if os.path.exists(target):
-        status = os.stat(target)
-        if not stat.S_ISREG(status.st_mode):  # a device or a pipe has to be written to, not replaced
-            with open(target, "wb") as handle:
-                handle.writelines(chunks)
-            return
-        if not os.access(target, os.W_OK):
-            raise PermissionError(13, "the file is write-protected")
-    directory = os.path.dirname(target)
-    temporary = os.path.join(directory, f"{TEMPORARY}{secrets.token_hex(8)}.tmp")
-    # Nobody reads the content who may not read the file that it replaces; for a new file the umask decides.
-    mode = 0o666 if status is None else 0o600
-    try:
-        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as handle:
-            handle.writelines(chunks)
-            handle.flush()
-            if status is not None:
-                _give_owner(temporary, status)
-                os.chmod(temporary, stat.S_IMODE(status.st_mode))
-            os.fsync(handle.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    if os.name == "posix":
-        _sync_directory(directory)
-
-
-def _give_owner(path: str, status: os.stat_result) -> None:
-    """Give a file the owner and the group of the one that it replaces, as far as the process may."""
-    chown = getattr(os, "chown", None)  # Windows has none
-    own = os.stat(path)
-    if chown is not None and (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
-        with suppress(PermissionError):
-            chown(path, status.st_uid, status.st_gid)
-
-
-def _sync_directory(directory: str) -> None:
-    """Make the rename itself last. Some file systems cannot, and by then the data are safe: no error."""
-    with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -17,7 +17,7 @@ from symjit.ir.graph import Entry, Graph, Node
 from symjit.ir.infer import Inference, infer
 from symjit.ir.upgrade import attributes
 from symjit.ndarray import NDArray
-from symjit.ndarray.serialize import write_file
+from symjit.ndarray.atomic import write_file
 from symjit.ops import registry
 from symjit.symbol import binding, compose
 from symjit.symbol.operators import NotImplementedForSymbol, Operators
