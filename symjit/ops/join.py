@@ -217,14 +217,19 @@ def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
 
 @op("repeat", cast="any", rows=lambda a: a.axis is not None and a.axis > 0)
 def repeat(data: Any, *, repeats: NonNegativeInt, axis: int | None = None) -> Any:
-    """Repeat every element `repeats` times along `axis`; without an axis data is flattened first."""
-    if axis is None:
+    """Repeat every element `repeats` times along `axis`; without an axis data is flattened first.
+
+    ``repeats=0`` gives an array of shape (0,), whatever the axis.
+    """
+    if axis is None or not repeats:
         return jnp.repeat(data.reshape(-1), repeats)
     return jnp.repeat(data, repeats, normalize_axis(axis, data.ndim))
 
 
 @repeat.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
+    if not a.repeats:
+        return {"out": (0,)}
     if s.data is None:
         return {} if a.axis is not None else {"out": (None,)}
     if a.axis is None:
@@ -233,7 +238,7 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     found: dict[str, Any] = {"out": replace(s.data, axis, prod((s.data[axis], a.repeats)))}
     out = s.out[0]
     if out is not None and len(out) == len(s.data):
-        found["data"] = replace(out, axis, None if out[axis] is None or not a.repeats else out[axis] // a.repeats)
+        found["data"] = replace(out, axis, None if out[axis] is None else out[axis] // a.repeats)
     return found
 
 

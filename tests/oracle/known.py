@@ -46,6 +46,7 @@ _NO_KERNEL = (
     "does not support float16",
     "unknown type for MKLDNN",
     "dot only supports float32/float64 for CPU",
+    "float16 fully connected layer is currentlyonly supported by CuDNN version",
 )
 
 
@@ -150,6 +151,24 @@ KNOWN: tuple[Known, ...] = (
         ("value",),
         "oneDNN rounds and saturates where amp_cast's dtype is an integer, which mixed precision never asks for",
         _whole_output,
+    ),
+    Known(
+        ("stack",),
+        ("symjit raises",),
+        "docs/deviations.md: MXNet stacks arrays of different shapes and reads past the end of the shorter ones",
+        lambda request, finding: len({x.shape for x in request.inputs}) > 1,
+    ),
+    Known(
+        (),
+        ("MXNet raises",),
+        "symjit draws from degenerate distributions too: a scale of 0, bounds in the wrong order",
+        lambda request, finding: request.op.startswith("_random_") and "Check failed: param." in finding.detail,
+    ),
+    Known(
+        (),
+        ("MXNet raises",),
+        "symjit takes the empty text for an empty tuple",
+        lambda request, finding: "but value=''" in finding.detail,
     ),
     Known(
         ("where",),

@@ -55,6 +55,7 @@ CASES = [
     Case("repeat", [BOX], {"repeats": 3, "axis": 1}, "1"),
     Case("repeat", [BOX], {"repeats": 2, "axis": -1}, "last"),
     Case("repeat", [BOX], {"repeats": 1, "axis": 0}, "once"),
+    Case("repeat", [BOX], {"repeats": 0, "axis": 1}, "never", grad=False),
     Case("repeat", [Draw((2, 3), -9, 9, "int32")], {"repeats": 2, "axis": 0}, "int"),
     Case("reverse", [BOX], {"axis": 0}),
     Case("reverse", [BOX], {"axis": (0, 2)}, "two"),
