@@ -91,7 +91,7 @@ def parameter_names(graph: Graph) -> list[str]:
         operator = registry.lookup(node.op) if node.op is not None else None
         if operator is None:
             continue
-        for name, entry in zip(operator.input_names(node.params), node.inputs, strict=True):
+        for name, entry in zip(operator.input_names(node.params), node.inputs, strict=False):
             if entry.node.op is None:
                 is_parameter = name in operator.params or name in operator.aux
                 used[id(entry.node)] = used.get(id(entry.node), True) and is_parameter

@@ -62,6 +62,19 @@ def test_inspect_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(run(capsys, "inspect", PREFIX, "--json")[1])["epochs"] == [10]
 
 
+@pytest.mark.parametrize("inputs", [1, 4])
+def test_inspect_a_graph_that_can_not_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path, inputs: int
+) -> None:
+    nodes = [{"op": "null", "name": f"x{i}", "inputs": []} for i in range(inputs)]
+    links = [[i, 0] for i in range(inputs)]
+    nodes.append({"op": "FullyConnected", "name": "fc", "attrs": {"num_hidden": "3"}, "inputs": links})
+    graph = {"nodes": nodes, "arg_nodes": [], "heads": [[inputs, 0]], "attrs": {"mxnet_version": ["int", 10901]}}
+    (tmp_path / "net-symbol.json").write_text(json.dumps(graph))
+    code, out, err = run(capsys, "inspect", str(tmp_path / "net"))
+    assert code == 0 and "FullyConnected" in out and not err
+
+
 def test_verify(capsys: pytest.CaptureFixture[str], golden: pathlib.Path) -> None:
     code, out, _ = run(capsys, "verify", PREFIX, "--epoch", "10", "--golden", str(golden))
     assert code == 0 and "all outputs agree" in out and "softmax_output" in out

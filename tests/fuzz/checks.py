@@ -11,6 +11,7 @@ import numpy as np
 from symjit import ndarray as nd
 from symjit import symbol as sym
 from symjit.base import MXNetError
+from symjit.cli import inspect_checkpoint
 from symjit.ir.serialize import dumps, loads
 from symjit.ndarray.serialize import NamedArrays, SparseArray, read_arrays, split_names
 from symjit.ndarray.stored import Item
@@ -107,20 +108,28 @@ def _owns(array: np.ndarray) -> bool:
 
 
 def check_graph(data: bytes, path: str | None = None, *, public: bool = False) -> str:
-    """Check the reader of Symbol JSON; arguments as for `check_params`, `public` calls `mx.sym.load_json`."""
+    """Check the reader of Symbol JSON.
+
+    Arguments and result are those of `check_params`; `public` calls `mx.sym.load_json`, or inspects the file.
+    """
     label = path or ("<json>" if public else "case.json")
+    symbol = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             if path:
                 symbol = sym.load(path)
+                if public:
+                    inspect_checkpoint(path.removesuffix("-symbol.json"))
             elif public:
                 symbol = sym.load_json(data.decode("utf-8", "surrogateescape"))
             else:
                 symbol = Symbol(loads(data, label).graph.heads)
         except MXNetError as error:
-            _refused(error, label)
-            return "refused"
+            if symbol is None:
+                _refused(error, label)
+                return "refused"
+            _short(error)  # what a graph that was read is refused for does not name the file
     for warning in caught:
         _expect(len(str(warning.message)) < LONGEST_MESSAGE)
     _check_symbol(symbol)
@@ -134,8 +143,7 @@ def _check_symbol(symbol: Symbol) -> None:
         try:
             listing()
         except MXNetError as error:
-            _expect(len(str(error)) < LONGEST_MESSAGE, "a long message")
-            _not_by_memory(error)
+            _short(error)
     written = dumps(graph)
     _expect(dumps(loads(written).graph) == written, "what is written is not read as it was")
     kept = dumps(graph, remove_amp_cast=False)
@@ -147,6 +155,11 @@ def _refused(error: MXNetError, label: str) -> None:
     _expect(
         message.startswith(f"{label}: ") or os.fspath(label) in message, f"no source in the message: {message[:200]}"
     )
+    _short(error)
+
+
+def _short(error: MXNetError) -> None:
+    message = str(error)
     _expect(len(message) < LONGEST_MESSAGE, f"a message of {len(message)} characters: {message[:200]}")
     _not_by_memory(error)
 
