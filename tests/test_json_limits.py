@@ -55,11 +55,11 @@ def network(count: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-@pytest.mark.parametrize("count", [3_000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2_000, pytest.param(12_000, marks=pytest.mark.slow)])
 def test_the_survey_bounds_what_reading_takes(kind: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYMJIT_JSON_MEMORY", "100000")
     text = BOMBS[kind](count // 100 if kind in _NESTED else count).encode()
-    for given in (text, text.decode()):
+    for given in (text, text.decode())[: 1 + (count < 10_000)]:
         bound = survey(given).memory
         tracemalloc.start()
         try:

@@ -49,11 +49,11 @@ def test_a_few_killed_saves_leave_files_that_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_200_killed_saves_of_each_kind_leave_files_that_load(tmp_path: Path) -> None:
-    report = killed(tmp_path, 200, 2)
-    check_killed(report, 200)
+def test_210_killed_saves_leave_files_that_load(tmp_path: Path) -> None:
+    report = killed(tmp_path, 70, 2)
+    check_killed(report, 70)
     # Most of the time of a symbol goes into making its text.
-    assert min(found["interrupted"] for found in report.values()) >= 10
+    assert min(found["interrupted"] for found in report.values()) >= 3
     assert min(found["versions"] for found in report.values()) >= 4
 
 
