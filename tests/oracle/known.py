@@ -47,6 +47,7 @@ _NO_KERNEL = (
     "unknown type for MKLDNN",
     "dot only supports float32/float64 for CPU",
     "float16 fully connected layer is currentlyonly supported by CuDNN version",
+    "could not create a descriptor for a dilated convolution",
 )
 
 
@@ -151,6 +152,24 @@ KNOWN: tuple[Known, ...] = (
         ("value",),
         "oneDNN rounds and saturates where amp_cast's dtype is an integer, which mixed precision never asks for",
         _whole_output,
+    ),
+    Known(
+        ("Pooling_v1",),
+        NUMBERS,
+        "tests/ops/cases/pool.py: MXNet divides by a float32 number",
+        lambda request, finding: request.values.get("pool_type") == "avg" and finding.error < 1e-6,
+    ),
+    Known(
+        ("IdentityAttachKLSparseReg",),
+        ("symjit raises",),
+        "docs/deviations.md: MXNet lets a moving average of the wrong length pass",
+        lambda request, finding: request.inputs[1].shape != request.inputs[0].shape[1:2],
+    ),
+    Known(
+        ("_contrib_arange_like",),
+        ("symjit raises",),
+        "MXNet takes a repeat below 1 and computes nothing that is meant",
+        lambda request, finding: "attribute 'repeat': expected an int in [1, inf]" in finding.detail,
     ),
     Known(
         ("stack",),
