@@ -16,8 +16,9 @@ __all__ = ["MAX_NDIM", "Item", "NameSplit", "NamedArrays", "SparseArray", "split
 #: The most dimensions that an array has in MXNet.
 MAX_NDIM = 32
 
-# What arrays that a file holds sparse may take beyond the size of the file when they are made dense unasked.
-_MOST_BEYOND = 64 << 20
+# What arrays that a file holds sparse may take beyond the size of the file when they are made dense unasked; what a
+# device needs to receive them comes on top.
+_MOST_BEYOND = 48 << 20
 
 
 @dataclass(frozen=True, eq=False)
