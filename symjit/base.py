@@ -8,7 +8,7 @@ from typing import Any, cast
 import ml_dtypes
 import numpy as np
 
-__all__ = ["DTYPE_FLAGS", "MXNetError", "dtype_flag", "dtype_from_flag", "dtype_name", "np_dtype", "shown"]
+__all__ = ["DTYPE_FLAGS", "MXNetError", "dtype_flag", "dtype_from_flag", "dtype_name", "np_dtype", "plain", "shown"]
 
 
 class MXNetError(RuntimeError):
@@ -29,6 +29,11 @@ def shown(value: Any) -> str:
         return repr(value) if len(value) <= _LONGEST_SHOWN else repr(value[: _LONGEST_SHOWN - 3]) + "..."
     text = _shortener.repr(value)
     return text if len(text) <= 4 * _LONGEST_SHOWN else text[: 4 * _LONGEST_SHOWN - 3] + "..."
+
+
+def plain(name: str) -> str:
+    """Return a name as it stands, or quoted and cut where it is long or would move the cursor of a terminal."""
+    return name if len(name) <= _LONGEST_SHOWN and name.isprintable() else shown(name)
 
 
 #: MXNet's ``type_flag`` numbers, as they stand in files and in the ``__dtype__`` attribute.

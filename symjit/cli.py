@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symjit.base import MXNetError
+from symjit.base import MXNetError, plain
 
 if TYPE_CHECKING:
     from symjit.context import Context
@@ -227,14 +227,14 @@ def _print_report(report: dict[str, Any]) -> None:
     print(f"  upgrade rules applied: {', '.join(report['upgrade_rules']) or 'none'}")
     print("operators:")
     for name, row in report["operators"].items():
-        print(f"  {row['count']:6d}  {name}{'' if row['supported'] else '   NOT SUPPORTED'}")
+        print(f"  {row['count']:6d}  {plain(name)}{'' if row['supported'] else '   NOT SUPPORTED'}")
     print("inputs:")
     for row in report["inputs"]:
         shape = row["shape"]
         text = "?" if shape is None else "(" + ", ".join("?" if d is None else str(d) for d in shape) + ")"
-        print(f"  {row['role']:6s}  {row['name']}  {text}")
+        print(f"  {row['role']:6s}  {plain(row['name'])}  {text}")
     if report["outputs"]:
-        print(f"outputs: {', '.join(report['outputs'])}")
+        print(f"outputs: {', '.join(map(plain, report['outputs']))}")
     if "epochs" in report:
         print(f"epochs: {', '.join(map(str, report['epochs'])) or 'no .params file'}")
         return
@@ -244,8 +244,8 @@ def _print_report(report: dict[str, Any]) -> None:
         f"{found['file']}: {found['arrays']} arrays ({kinds}), {found['elements']:,} numbers, {found['bytes']:,} bytes"
     )
     print(f"  format: {', '.join(map(str, found['format']))}")
-    print(f"  missing: {', '.join(found['missing']) or 'none'}")
-    print(f"  left over: {', '.join(found['left_over']) or 'none'}")
+    print(f"  missing: {', '.join(map(plain, found['missing'])) or 'none'}")
+    print(f"  left over: {', '.join(map(plain, found['left_over'])) or 'none'}")
 
 
 # predict -------------------------------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ class Predictor:
         symbol_file, params_file = checkpoint_files(prefix, epoch)
         config.enable_compilation_cache()
         graph = read_graph(symbol_file).graph
-        graph.require_supported()
+        graph.require_supported(symbol_file)
         matched = match_parameters(graph, read_arrays(params_file))
         try:
             return cls(graph, matched.values, context, exact=exact)

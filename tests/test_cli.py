@@ -51,6 +51,17 @@ def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.split()[:2] == ["label", "softmax_label"] for line in out.splitlines())
 
 
+def test_inspect_escapes_names(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -> None:
+    """A name in a file can not move the cursor of the terminal."""
+    evil = "\x1b[2Jweight"
+    net = mx.sym.FullyConnected(mx.sym.var("data"), mx.sym.var(evil), no_bias=True, num_hidden=2, name="fc\x1b[1A")
+    net.save(str(tmp_path / "x-symbol.json"))
+    mx.nd.save(str(tmp_path / "x-0000.params"), {"arg:left\x07over": mx.nd.ones((1,))})
+    code, out, _ = run(capsys, "inspect", str(tmp_path / "x"), "--epoch", "0")
+    assert code == 0 and "\x1b" not in out and "\x07" not in out
+    assert repr(evil) in out and repr("left\x07over") in out
+
+
 def test_inspect_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "inspect", PREFIX, "--epoch", "10", "--json")
     report = json.loads(out)

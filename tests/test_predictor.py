@@ -236,6 +236,13 @@ def test_structured_names_whose_shapes_disagree(tmp_path) -> None:
     assert found.missing == ["dense0_weight", "dense1_weight"] and found.left_over == ["0.weight", "1.weight"]
 
 
+def test_unsupported_operators_name_the_file(tmp_path) -> None:
+    text = mlp().tojson().replace('"FullyConnected"', '"QFullyConnected"')
+    (tmp_path / "net-symbol.json").write_text(text)
+    with pytest.raises(mx.MXNetError, match=r"1 operator of .*net-symbol.json is not supported: QFullyConnected x1"):
+        Predictor.load(tmp_path / "net", 0)
+
+
 def test_left_over_and_missing_names_are_shown(tmp_path) -> None:
     net = mlp()
     mx.nd.save(str(tmp_path / "net-0000.params"), {"arg:fc1_weight": mx.nd.ones((4, 3))})

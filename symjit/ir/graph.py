@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from symjit.base import MXNetError, shown
+from symjit.base import MXNetError, plain, shown
 from symjit.ops import registry
 from symjit.ops.registry import Op
 
@@ -109,11 +109,6 @@ class Node:
 _LISTED = 20
 
 
-def _plain(name: str) -> str:
-    """Return a name as it stands, or quoted and cut where it is long."""
-    return name if len(name) <= 80 else shown(name)
-
-
 class Unsupported(MXNetError):
     """A graph holds operators that are not supported.
 
@@ -121,18 +116,18 @@ class Unsupported(MXNetError):
         nodes: node names by operator.
     """
 
-    def __init__(self, nodes: Mapping[str, Sequence[str]]) -> None:
-        """Describe the operators with counts and the names of their first nodes."""
+    def __init__(self, nodes: Mapping[str, Sequence[str]], source: str = "this graph") -> None:
+        """Describe the operators of `source` with counts and the names of their first nodes."""
         self.nodes = dict(nodes)
         listed = "; ".join(
-            f"{_plain(op)} x{len(names)} ({', '.join(map(_plain, names[:3]))}{', ...' if len(names) > 3 else ''})"
+            f"{plain(op)} x{len(names)} ({', '.join(map(plain, names[:3]))}{', ...' if len(names) > 3 else ''})"
             for op, names in sorted(self.nodes.items())[:_LISTED]
         )
         count = len(self.nodes)
         if count > _LISTED:
             listed += f"; and {count - _LISTED} more operators"
         super().__init__(
-            f"{count} operator{'s' * (count != 1)} of this graph {'are' if count != 1 else 'is'} not supported:"
+            f"{count} operator{'s' * (count != 1)} of {source} {'are' if count != 1 else 'is'} not supported:"
             f" {listed}. See docs/operators.md for the supported operators"
         )
 
@@ -204,11 +199,11 @@ class Graph:
                 found.setdefault(node.op, []).append(node.name)
         return found
 
-    def require_supported(self) -> None:
-        """Raise `Unsupported` with every unsupported operator at once, or return."""
+    def require_supported(self, source: str = "this graph") -> None:
+        """Raise `Unsupported` with every unsupported operator at once, or return; `source` is what messages name."""
         found = self.unsupported()
         if found:
-            raise Unsupported(found)
+            raise Unsupported(found, source)
 
     def walk(self) -> Iterator[Node]:
         """Yield all nodes, those of subgraphs too."""
