@@ -172,14 +172,14 @@ def _(a: Any, s: Known) -> dict[str, Any]:
 
 @op("_eye", ignored=("ctx",), cast="any", rows=True)
 def eye(*, N: NonNegativeInt, M: int = 0, k: int = 0, dtype: DType = "float32") -> Any:
-    """Return the (N, M) matrix with ones on the k-th diagonal, above the main one for ``k > 0``; ``M=0`` means N."""
-    rows, columns = (lax.broadcasted_iota(jnp.int32, (N, M or N), axis) for axis in (0, 1))
+    """Return the (N, M) matrix with ones on the k-th diagonal, above the main one for ``k > 0``; ``M <= 0`` means N."""
+    rows, columns = (lax.broadcasted_iota(jnp.int32, (N, M if M > 0 else N), axis) for axis in (0, 1))
     return (columns - rows == k).astype(np_dtype(dtype))
 
 
 @eye.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    return {"out": (a.N, a.M or a.N)}
+    return {"out": (a.N, a.M if a.M > 0 else a.N)}
 
 
 @eye.dtype

@@ -14,7 +14,7 @@ import numpy as np
 from symjit.base import np_dtype
 from symjit.ops.attrs import DType, NonNegativeInt, PositiveInt, Scalar
 from symjit.ops.registry import op
-from symjit.ops.shapes import Known, normalize_axis, replace, unify
+from symjit.ops.shapes import Known, normalize_axis, prod, replace, unify
 
 __all__: list[str] = []
 
@@ -157,17 +157,20 @@ pick.dtype(_passed("data"))
 
 @op("batch_take", cast="any", rows=True)
 def batch_take(a: Any, indices: Any) -> Any:
-    """Take one element of every row. a (N, K), indices (N,) -> (N,); indices are clipped."""
+    """Take one element of every row. a (N, K), indices of N elements -> their shape; indices are clipped."""
     if a.ndim != 2:
         raise ValueError(f"expected a of 2 dimensions (N, K), got {a.ndim}")
-    return jnp.squeeze(_picked(a, indices, 1, "clip"), 1)
+    if indices.size != a.shape[0]:
+        raise ValueError(f"expected one index for each of {a.shape[0]} rows, got {indices.size}")
+    return _picked(a, indices, 1, "clip").reshape(indices.shape)
 
 
 @batch_take.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    (rows,) = unify(unify((None,), s.indices), s.out[0]) or (None,)
-    rows = rows if s.a is None or rows is not None else s.a[0]
-    return {"a": (rows, None), "indices": (rows,), "out": (rows,)}
+    shape = unify(s.indices, s.out[0])
+    if shape is not None and len(shape) == 1 and s.a is not None:
+        shape = unify(shape, s.a[:1])
+    return {"a": (None if shape is None else prod(shape), None), "indices": shape, "out": shape}
 
 
 @batch_take.dtype

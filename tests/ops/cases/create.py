@@ -43,6 +43,7 @@ CASES = [
     Case("_eye", attrs={"N": 3, "M": 4, "k": 1}, tag="above"),
     Case("_eye", attrs={"N": 3, "M": 4, "k": -1, "dtype": "int32"}, tag="below"),
     Case("_eye", attrs={"N": 3, "M": 2, "k": -7}, tag="outside"),
+    Case("_eye", attrs={"N": 3, "M": -1}, tag="negative"),
     Case("_contrib_arange_like", [Draw((2, 3))]),
     Case("_contrib_arange_like", [Draw((2, 3))], {"axis": 0}, "axis0"),
     Case("_contrib_arange_like", [Draw((2, 3))], {"axis": -1, "start": 2, "step": 0.5}, "axis"),

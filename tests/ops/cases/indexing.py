@@ -70,6 +70,7 @@ CASES = [
     Case("take", [Draw((3, 2), -9, 9, "int32"), indices(2, 0)], tag="int", grad=False),
     Case("batch_take", [TABLE, indices(0, 1, 5, dtype="int32")], grad=False),
     Case("batch_take", [TABLE, indices(0, 1, -1, dtype="int32")], tag="negative", grad=False),
+    Case("batch_take", [TABLE, indices(0, 1, 5, dtype="int32").reshape(3, 1)], tag="column", grad=False),
     picked("clip", TABLE, indices(0, -2, 5.7)),
     picked("wrap", TABLE, indices(-1, -2, 5.7), mode="wrap"),
     picked("keepdims", TABLE, indices(0, 1, 7), keepdims=True),
