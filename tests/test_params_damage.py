@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from symjit import ndarray as nd
 from symjit import symbol as sym
 from symjit.base import MXNetError
-from symjit.ndarray.serialize import ParamsWarning, SparseArray, read_array, read_arrays
+from symjit.ndarray.serialize import ParamsWarning, SparseArray, dumps, read_array, read_arrays
 from symjit.predictor import match_parameters
 from tests.packed_params import (
     SMALL,
@@ -228,7 +228,19 @@ def test_sparse_arrays_that_are_far_larger_when_dense() -> None:
             assert (
                 f"<bytes>: array 1 ('arg:w') is row_sparse of shape {shape} and takes {4 * shape[0]} bytes" in message
             )
-            assert f"this file of {len(data)} bytes" in message and "read_arrays" in message and "todense()" in message
+            assert "of which the file holds 12. " in message and "read_arrays" in message and "todense()" in message
+
+
+def test_sparse_arrays_that_the_file_holds_are_no_zeros() -> None:
+    """A row_sparse array all of whose rows are stored is as large as it is; and the order of arrays does not matter."""
+    rows = 1 << 20
+    full = SparseArray("row_sparse", (rows, 16), np.ones((rows, 16), np.float32), np.arange(rows))
+    loaded = nd.load_frombuffer(dumps([full]))[0]
+    assert loaded.shape == (rows, 16) and 4 * loaded.size > MOST and loaded[rows - 1].asnumpy().sum() == 16
+    few, large = row_sparse((1, 1), (MOST // 8 + 100, 1), [5], [1.5]), array(2, (MOST,), 5, b"\0" * MOST)
+    for arrays in ((few, large), (large, few)):
+        with pytest.raises(MXNetError, match="is row_sparse of shape"):
+            nd.load_frombuffer(listing(*arrays))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit of memory is Linux's")

@@ -16,9 +16,9 @@ __all__ = ["MAX_NDIM", "Item", "NameSplit", "NamedArrays", "SparseArray", "split
 #: The most dimensions that an array has in MXNet.
 MAX_NDIM = 32
 
-# What arrays that a file holds sparse may take beyond the size of the file when they are made dense unasked; what a
-# device needs to receive them comes on top.
-_MOST_BEYOND = 48 << 20
+# How many bytes of zeros, which the file does not hold, are made when sparse arrays become dense unasked. They count
+# twice, as they are there twice on the way to a device; what else the device needs to receive them comes on top.
+_MOST_ZEROS = 48 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,11 @@ class SparseArray:
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the values."""
         return self.data.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes are stored: values and indices."""
+        return self.data.nbytes + self.indices.nbytes + (0 if self.indptr is None else self.indptr.nbytes)
 
     def check(self) -> None:
         """Check that the parts agree with each other and that every index lies inside the shape.
@@ -155,18 +160,19 @@ class NamedArrays:
             MXNetError: a few sparse values would become far more memory than the file has bytes.
         """
         dense: list[np.ndarray[Any, Any] | None] = []
-        total = 0
+        zeros = 0
         for index, item in enumerate(self.arrays):
-            own = 0 if item is None else prod(item.shape) * item.dtype.itemsize
-            total += 2 * own if isinstance(item, SparseArray) else own  # it is there twice when it goes to a device
-            if isinstance(item, SparseArray) and total > self.nbytes + _MOST_BEYOND:
-                name = f" ({shown(self.names[index])})" if self.names else ""
-                raise MXNetError(
-                    f"{self.source}: array {index}{name} is {item.stype} of shape {item.shape} and takes {own} bytes"
-                    f" when it is dense. The arrays of this file of {self.nbytes} bytes may take {_MOST_BEYOND} bytes"
-                    " more than that, sparse ones twice. Read it with symjit.ndarray.serialize.read_arrays, which"
-                    " leaves it sparse; its method todense() has no limit"
-                )
+            if isinstance(item, SparseArray):
+                own = prod(item.shape) * item.dtype.itemsize
+                zeros += 2 * max(0, own - item.nbytes)
+                if zeros > _MOST_ZEROS:
+                    name = f" ({shown(self.names[index])})" if self.names else ""
+                    raise MXNetError(
+                        f"{self.source}: array {index}{name} is {item.stype} of shape {item.shape} and takes {own} bytes"
+                        f" when it is dense, of which the file holds {item.nbytes}. The sparse arrays of a file may take"
+                        f" {_MOST_ZEROS // 2} bytes more than it holds of them. Read it with"
+                        " symjit.ndarray.serialize.read_arrays, which leaves it sparse; its method todense() has no limit"
+                    )
             dense.append(item.todense() if isinstance(item, SparseArray) else item)
         return dense
 
