@@ -135,8 +135,7 @@ def inspect_checkpoint(prefix: str, epoch: int | None = None) -> dict[str, Any]:
     """Return what a checkpoint holds, in JSON types.
 
     Raises:
-        MXNetError: a file is damaged.
-        OSError: a file can not be read.
+        MXNetError: a file can not be read or is damaged.
     """
     from symjit.ir.passes.inference import label_variables, state_variables
     from symjit.ndarray.serialize import read_arrays

@@ -32,8 +32,7 @@ def load_params(
         ``(arg_params, aux_params)``, arrays by name.
 
     Raises:
-        MXNetError: the file is damaged, or is a list without names.
-        OSError: the file can not be read.
+        MXNetError: the file can not be read, is damaged, or is a list without names.
     """
     file = checkpoint_files(prefix, epoch)[1]
     loaded = nd.load(file)
@@ -62,8 +61,7 @@ def load_checkpoint(
         ``(symbol, arg_params, aux_params)``.
 
     Raises:
-        MXNetError: a file is damaged.
-        OSError: a file can not be read.
+        MXNetError: a file can not be read or is damaged.
     """
     symbol = sym.load(checkpoint_files(prefix, epoch)[0])
     args, aux = load_params(prefix, epoch, symbol)

@@ -194,8 +194,7 @@ class Predictor:
             exact: compile every batch size as it is.
 
         Raises:
-            MXNetError: a file is damaged, operators are not supported, or parameters are missing.
-            OSError: a file can not be read.
+            MXNetError: a file can not be read, operators are not supported, or parameters are missing.
         """
         symbol_file, params_file = checkpoint_files(prefix, epoch)
         config.enable_compilation_cache()

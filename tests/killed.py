@@ -1,8 +1,9 @@
 """Saves files over and over in child processes and kills them: ``python -m tests.killed FOLDER ROUNDS SEED``.
 
-Prints as JSON, for each way to save, how many children were killed, how many of them left a temporary file behind,
-that is were in the middle of writing, and how many versions were found. Ends with an error when a file does not load
-whole.
+The rounds are repeated, with more time for the child, until one child in ten was killed in the middle of writing and
+some had completed a save: how soon that is depends on what else the machine does. Prints as JSON, for each way to save,
+how many children were killed, how many of them left a temporary file behind, that is were in the middle of writing, and
+how many versions were found. Ends with an error when a file does not load whole.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import symjit as mx
 from symjit.ndarray.atomic import TEMPORARY
 
 _VERSIONS = 8
+_MOST = 20  # times the number of rounds
 _LENGTH = 1 << 18  # floats in each of four arrays: a version takes 4 MiB
 
 Save = Callable[[int], None]
@@ -104,16 +106,17 @@ def main() -> None:
         save(0)
         save(1)
         duration = (time.monotonic() - began) / 2
-        found, interrupted = set(), 0
-        for number in range(rounds):
-            _kill_one(save, number, random.uniform(0, 3 * duration))
+        found, interrupted, killed = set(), 0, 0
+        while killed < rounds or (killed < _MOST * rounds and (len(found) < 2 or 10 * interrupted < rounds)):
+            _kill_one(save, killed, random.uniform(0, 3 * duration * (1 + killed // rounds)))
+            killed += 1
             found.add(check())
             left = [path for path in folder.iterdir() if path.name.startswith(TEMPORARY)]
             assert len(left) <= 1, f"{len(left)} temporary files of one save"
             interrupted += len(left)
             for path in left:
                 path.unlink()
-        report[name] = {"killed": rounds, "interrupted": interrupted, "versions": len(found), "seconds": duration}
+        report[name] = {"killed": killed, "interrupted": interrupted, "versions": len(found), "seconds": duration}
     print(json.dumps(report))
 
 

@@ -158,6 +158,7 @@ def operator(op: str, attrs: dict[str, str], inputs: int = 1, version: int = 109
 def test_long_values_are_cut_in_messages(key: str) -> None:
     message = refusal(operator("sum", {key: "x" * 1_000_000}))
     assert f"node 'n': sum: {'unknown ' * (key == 'mood')}attribute '{key}'" in message and len(message) < 1000
+    assert ("An attribute of your own" in message) == (key == "mood") and "Correct them in the file" in message
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ def killed(folder: Path, rounds: int, seed: int) -> dict[str, dict[str, float]]:
 def check_killed(report: dict[str, dict[str, float]], rounds: int) -> None:
     assert set(report) == {"nd.save", "Symbol.save", "save_checkpoint"}
     for found in report.values():
-        assert found["killed"] == rounds
-    assert report["nd.save"]["versions"] >= 2  # some saves had been completed
-    assert report["nd.save"]["interrupted"] >= rounds / 5  # and others were being written
+        assert found["killed"] >= rounds
+        assert found["versions"] >= 2  # some saves had been completed
+        assert found["interrupted"] >= rounds / 10  # and others were being written
 
 
 def test_a_few_killed_saves_leave_files_that_load(tmp_path: Path) -> None:
@@ -50,11 +50,7 @@ def test_a_few_killed_saves_leave_files_that_load(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_210_killed_saves_leave_files_that_load(tmp_path: Path) -> None:
-    report = killed(tmp_path, 70, 2)
-    check_killed(report, 70)
-    # Most of the time of a symbol goes into making its text.
-    assert min(found["interrupted"] for found in report.values()) >= 3
-    assert min(found["versions"] for found in report.values()) >= 4
+    check_killed(killed(tmp_path, 70, 2), 70)
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:

@@ -91,8 +91,7 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     """Read a Symbol JSON file; see `loads`.
 
     Raises:
-        OSError: the file can not be read.
-        MXNetError: as `loads`.
+        MXNetError: the file can not be read; else as `loads`.
     """
     return loads(read_file(path), os.fspath(path))
 

@@ -18,19 +18,9 @@ import numpy as np
 
 from symjit import config
 from symjit.base import MXNetError, shown
+from symjit.files import recognized, unreadable
 
 __all__ = ["Survey", "parse", "read_file", "survey"]
-
-_FOREIGN = (
-    (b"<", "is HTML or XML, perhaps the error page of a failed download: fetch the file itself"),
-    (b"version https://git-lfs", "is a git-lfs pointer and not the file itself: run `git lfs pull`"),
-    (b"404: Not Found", "is a server's 'not found' answer: correct the address and download the file again"),
-    (b"PK\x03\x04", "is a zip archive: unpack it first"),
-    (b"\x1f\x8b", "is compressed with gzip: unpack it first"),
-    (b"BZh", "is compressed with bzip2: unpack it first"),
-    (b"\xfd7zXZ\0", "is compressed with xz: unpack it first"),
-    (b"\x12\x01\0\0\0\0\0\0", "is a .params file: the graph is in the -symbol.json file beside it"),
-)
 
 _AGAIN = "the file is damaged or was edited: copy or download it again"
 
@@ -53,13 +43,15 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """Return the content of a Symbol JSON file, unless it is longer than any that `parse` admits.
 
     Raises:
-        OSError: the file can not be read.
-        MXNetError: it is too long.
+        MXNetError: the file can not be read, or is too long.
     """
     most = config.JSON_MEMORY.get() << 20
-    with open(path, "rb") as file:
-        status = os.fstat(file.fileno())
-        content = file.read((min(most, status.st_size) if stat.S_ISREG(status.st_mode) else most) + 1)
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read((min(most, status.st_size) if stat.S_ISREG(status.st_mode) else most) + 1)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
     if len(content) > most:
         raise _too_much(os.fspath(path), f"has more than {most} bytes")
     return content
@@ -79,11 +71,9 @@ def parse(text: str | bytes, source: str) -> Any:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start and not text.strip():
         raise MXNetError(f"{source}: expected Symbol JSON, but the file is empty: copy or download it again")
-    for magic, meaning in _FOREIGN:
-        if start.startswith(magic):
-            raise MXNetError(f"{source}: expected Symbol JSON, but the file {meaning}")
-    if head[257:262] == b"ustar":
-        raise MXNetError(f"{source}: expected Symbol JSON, but the file is a tar archive: unpack it first")
+    foreign = None if start.startswith(b"{") else recognized(head)
+    if foreign:
+        raise MXNetError(f"{source}: expected Symbol JSON, but this is {foreign[0]}. {foreign[1]}")
     found = survey(text)
     most = config.JSON_MEMORY.get() << 20
     if found.memory > most:

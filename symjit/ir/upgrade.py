@@ -169,9 +169,11 @@ def parse_attributes(nodes: list[Draft]) -> bool:
     if refused:
         more = [f"and {len(refused) - _LISTED} more"] if len(refused) > _LISTED else []
         count = "a node has" if len(refused) == 1 else f"{len(refused)} nodes have"
+        listed = "; ".join([*refused[:_LISTED], *more])
+        own = " An attribute of your own must be spelled __name__." if ": unknown attribute " in listed else ""
         raise MXNetError(
-            f"{count} attributes that MXNet does not accept: {'; '.join([*refused[:_LISTED], *more])}."
-            " An attribute of your own must be spelled __name__"
+            f"{count} attributes that MXNet does not accept: {listed}.{own} Correct them in the file, or save it again"
+            " where it was made"
         )
     return False
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from symjit.base import MXNetError
-from symjit.ndarray.mapped import reason
+from symjit.files import reason
 
 __all__ = ["TEMPORARY", "write_file"]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from symjit.base import MXNetError
+from symjit.files import unreadable
 
-__all__ = ["open_map", "private_copy", "reason"]
+__all__ = ["open_map", "private_copy"]
 
 #: XLA's CPU backend takes a NumPy buffer over, instead of copying it again, from this alignment on.
 _ALIGNMENT = 64
@@ -42,12 +42,7 @@ def open_map(path: str) -> bytes | mmap.mmap:
                     raise OSError(errno.EINVAL, "it is a device, not a file") from None
                 return handle.read()
     except (OSError, ValueError) as error:
-        raise MXNetError(f"cannot open {path!r}: {reason(error)}. Check the path and its permissions.") from error
-
-
-def reason(error: OSError | ValueError) -> str:
-    """Return what went wrong, without the error number."""
-    return getattr(error, "strerror", None) or str(error)  # ValueError: a NUL character in the path
+        raise unreadable(path, error) from error
 
 
 def private_copy(source: np.ndarray[Any, Any], dtype: Any = None) -> np.ndarray[Any, Any]:

@@ -33,6 +33,7 @@ import ml_dtypes
 import numpy as np
 
 from symjit.base import DTYPE_FLAGS, MXNetError, shown
+from symjit.files import recognized
 from symjit.ndarray.atomic import write_file
 from symjit.ndarray.mapped import open_map
 from symjit.ndarray.stored import MAX_NDIM, Item, NamedArrays, NameSplit, SparseArray, split_names
@@ -65,26 +66,6 @@ _MOST_ARRAYS = 1 << 15
 _MOST_NAME_BYTES = 8 << 20
 
 _FETCH_AGAIN = "The file is cut short or damaged: copy or download it again."
-_UNPACK = "Unpack it and load the .params inside."
-_WRONG_DOWNLOAD = "The download went wrong: fetch the file itself, not the page about it."
-_LFS_ADVICE = "Run `git lfs pull` in the repository it comes from."
-_IMPOSTORS: tuple[tuple[bytes, str, str], ...] = (  # first bytes in lower case, what it is, what to do
-    (b"version https://git-lfs", "a Git LFS pointer, not the parameters themselves", _LFS_ADVICE),
-    (b"<!doctype html", "an HTML page", _WRONG_DOWNLOAD),
-    (b"<html", "an HTML page", _WRONG_DOWNLOAD),
-    (b"<?xml", "an XML document, perhaps a server's error message", _WRONG_DOWNLOAD),
-    (b"404: not found", "a server's 'not found' answer", "Correct the address and download the file again."),
-    (b"pk\x03\x04", "a zip archive (.zip, .mar, .npz and PyTorch files are)", _UNPACK),
-    (b"\x1f\x8b", "gzip data", "Unpack it (`tar xzf` or `gunzip`) and load the .params inside."),
-    (b"bzh", "bzip2 data", _UNPACK),
-    (b"\xfd7zxz\x00", "xz data", _UNPACK),
-    (b"\x93numpy", "a NumPy .npy array", "Load it with numpy.load."),
-    (b"\x89hdf\r\n", "an HDF5 file", "It was not written by MXNet: convert it first."),
-    (struct.pack("<I", 0xCED7230A), "a RecordIO file", "Open it with mx.recordio."),
-    (_LIST_MAGIC[::-1], "an array list of a big-endian machine", "Load and save it again on a little-endian machine."),
-    (b"{", "JSON text, as in a -symbol.json file", "The parameters are in the .params file beside it."),
-)
-_PICKLE_ADVICE = "It is not opened, because that can run code. Optimizer states: use load_optimizer_states."
 
 
 class ParamsWarning(UserWarning):
@@ -140,11 +121,6 @@ def _open_source(source: Any) -> tuple[bytes | mmap.mmap, str]:
         raise MXNetError(f"expected a path or the bytes of an array file, got {type(source).__name__}")
     path = os.fspath(source)
     return open_map(path), path
-
-
-def _starts(head: bytes, lowered: bytes) -> bool:
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return head.lower().startswith(lowered) or text.lower().startswith(lowered)
 
 
 class _Reader:
@@ -229,12 +205,8 @@ class _Reader:
             return
         if not head:
             raise MXNetError(f"{self.label}: expected MXNet arrays, but the file is empty. {_FETCH_AGAIN}")
-        found = next(((what, advice) for start, what, advice in _IMPOSTORS if _starts(head, start)), None)
-        if head[257:262] == b"ustar":
-            found = ("a tar archive", _UNPACK)
-        elif head[0] == 0x80 and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
-            found = ("a Python pickle", _PICKLE_ADVICE)
-        elif head[:4] in _ARRAY_MAGICS:
+        found = recognized(head)
+        if found is None and head[:4] in _ARRAY_MAGICS:
             found = ("one array without a list around it", "Read it with symjit.ndarray.serialize.read_array.")
         if found:
             raise MXNetError(

@@ -168,10 +168,11 @@ class NamedArrays:
                 if zeros > _MOST_ZEROS:
                     name = f" ({shown(self.names[index])})" if self.names else ""
                     raise MXNetError(
-                        f"{self.source}: array {index}{name} is {item.stype} of shape {item.shape} and takes {own} bytes"
-                        f" when it is dense, of which the file holds {item.nbytes}. The sparse arrays of a file may take"
-                        f" {_MOST_ZEROS // 2} bytes more than it holds of them. Read it with"
-                        " symjit.ndarray.serialize.read_arrays, which leaves it sparse; its method todense() has no limit"
+                        f"{self.source}: array {index}{name} is {item.stype} of shape {item.shape} and takes {own}"
+                        f" bytes when it is dense, of which the file holds {item.nbytes}. The sparse arrays of a file"
+                        f" may take {_MOST_ZEROS // 2} bytes more than it holds of them. Read it with"
+                        " symjit.ndarray.serialize.read_arrays, which leaves it sparse; its method todense() has no"
+                        " limit"
                     )
             dense.append(item.todense() if isinstance(item, SparseArray) else item)
         return dense

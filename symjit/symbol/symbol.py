@@ -568,8 +568,7 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
 
     Raises:
         TypeError: `fname` is not a path.
-        OSError: the file can not be read.
-        MXNetError: it is not a symbol; the message names the file and the place.
+        MXNetError: it can not be read or is not a symbol; the message names the file and the place.
     """
     if not isinstance(fname, (str, os.PathLike)):
         raise TypeError(f"fname need to be string, got {fname!r}")
