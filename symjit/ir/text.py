@@ -95,7 +95,7 @@ def parse(text: str | bytes, source: str) -> Any:
             found = shown(decoded[:40])
             raise MXNetError(
                 f"{source}: expected Symbol JSON, but the file starts with {found}:"
-                " give the path of a -symbol.json file"
+                " give a -symbol.json file (mx.sym.load takes its path, mx.sym.load_json its text)"
             ) from None
         cut = not decoded[error.pos :].strip() or error.msg.startswith("Unterminated string")
         hint = "the file ends too early, perhaps the download was cut off: fetch it again" if cut else _AGAIN
