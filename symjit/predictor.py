@@ -10,10 +10,10 @@ import jax
 import numpy as np
 
 from symjit import config, random
-from symjit.base import MXNetError
+from symjit.base import MXNetError, plain
 from symjit.context import Context, current_context
 from symjit.executor import Program
-from symjit.ir.graph import Graph
+from symjit.ir.graph import Graph, Node, with_inputs
 from symjit.ir.infer import infer
 from symjit.ir.passes.inference import cut, state_variables
 from symjit.ir.rows import rows_independent
@@ -113,9 +113,20 @@ def _match_structured(wanted: Sequence[str], given: Mapping[str, np.ndarray]) ->
     return {mine: given[other] for kind in ours for mine, other in zip(ours[kind], theirs[kind], strict=True)}
 
 
-def _shapes_agree(graph: Graph, values: Mapping[str, np.ndarray]) -> bool:
+def _check_shapes(graph: Graph, values: Mapping[str, Any]) -> None:
+    """Check that the shapes of parameters fit a graph, whatever its inputs will be.
+
+    Raises:
+        MXNetError: they do not.
+    """
+    # The shapes that a file notes of its variables are those of a training run, and bind nobody.
+    bare = graph.rewrite(lambda node, inputs: Node(None, node.name) if node.op is None else with_inputs(node, inputs))
+    infer(bare, {name: value.shape for name, value in values.items()}, train=False)
+
+
+def _shapes_agree(graph: Graph, values: Mapping[str, Any]) -> bool:
     try:
-        infer(graph, {name: value.shape for name, value in values.items()}, train=False)
+        _check_shapes(graph, values)
     except MXNetError:
         return False
     return True
@@ -157,6 +168,10 @@ class Predictor:
         if missing:
             shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
             raise MXNetError(f"{len(missing)} parameters are missing: {shown}")
+        try:
+            _check_shapes(self._graph, {name: _as_array(x) for name, x in params.items()})
+        except MXNetError as error:
+            raise MXNetError(f"the parameters do not fit the network: {error}") from None
         device = self.context.device
         with jax.enable_x64(True):
             self._values = {
@@ -204,10 +219,10 @@ class Predictor:
         try:
             return cls(graph, matched.values, context, exact=exact)
         except MXNetError as error:
+            named = ""
             if matched.left_over and "missing" in str(error):
-                shown = ", ".join(matched.left_over[:8])
-                raise MXNetError(f"{params_file}: {error}. Names in the file that match no input: {shown}") from None
-            raise
+                named = f". Names in the file that match no input: {', '.join(map(plain, matched.left_over[:8]))}"
+            raise MXNetError(f"{params_file}: {error}{named}") from None
 
     @property
     def graph(self) -> Graph:

@@ -429,7 +429,7 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer.*Run `git lfs pull`"),
         (zipped(), "zip archive .*Unpack it"),
         (compressed_tar(), "tar archive.*Unpack it"),
-        (gzip.compress(b"{}"), "gzip data.*Unpack it"),
+        (gzip.compress(b"{}", mtime=0), "gzip data.*Unpack it"),
         (bz2.compress(b"{}"), "bzip2 data.*Unpack it"),
         (lzma.compress(b"{}"), "xz data.*Unpack it"),
         (SMALL, r"is a list of MXNet arrays \(\.params\)\. The graph is in the -symbol\.json file beside it"),

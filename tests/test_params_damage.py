@@ -161,7 +161,7 @@ IMPOSTORS = [
     (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML document"),
     (b"404: Not Found", "not found"),
     (zipped(), "zip archive"),
-    (gzip.compress(b"x"), "gzip"),
+    (gzip.compress(b"x", mtime=0), "gzip"),
     (compressed_tar(), "tar archive"),
     (b"BZh91AY&SY", "bzip2"),
     (b"\xfd7zXZ\x00\x00", "xz data"),

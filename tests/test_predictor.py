@@ -243,6 +243,24 @@ def test_unsupported_operators_name_the_file(tmp_path) -> None:
         Predictor.load(tmp_path / "net", 0)
 
 
+def test_parameters_of_the_wrong_shape(tmp_path) -> None:
+    """They are refused when loading, whatever the input's shape will be."""
+    net = mlp()
+    net.save(str(tmp_path / "net-symbol.json"))
+    mx.nd.save(
+        str(tmp_path / "net-0000.params"), {"arg:fc_weight": mx.nd.ones((4, 3)), "arg:fc_bias": mx.nd.ones((7,))}
+    )
+    with pytest.raises(mx.MXNetError, match=r"net-0000.params: the parameters do not fit.*'fc_bias'.*\(4,\).*\(7,\)"):
+        Predictor.load(tmp_path / "net", 0)
+
+
+def test_shapes_that_a_file_notes_bind_nobody(tmp_path) -> None:
+    data = mx.sym.var("data", shape=(9, 99))
+    net = mx.sym.FullyConnected(data, num_hidden=4, name="fc")
+    predictor = Predictor(net.graph, {"fc_weight": np.ones((4, 3), np.float32), "fc_bias": np.zeros(4, np.float32)})
+    assert predictor(np.ones((2, 3), np.float32))[0].tolist() == [[3.0] * 4] * 2
+
+
 def test_left_over_and_missing_names_are_shown(tmp_path) -> None:
     net = mlp()
     mx.nd.save(str(tmp_path / "net-0000.params"), {"arg:fc1_weight": mx.nd.ones((4, 3))})

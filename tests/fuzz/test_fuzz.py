@@ -87,6 +87,7 @@ def test_a_case_can_be_replayed(tmp_path: Path) -> None:
 # That it notices ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_must_not_happen_is_found() -> None:
     results = fuzz(0, 0, 20, jobs=1, module="tests.fuzz.broken", hangs=15.0)
     found = {number: what for number, what, _ in results.findings}
