@@ -203,12 +203,28 @@ def test_private_copies(tmp_path: Path, count: int, odd: int) -> None:
     for _ in range(2):
         copy = private_copy(view)
         same(copy, values)
-        assert owner(copy) and copy.flags.writeable and copy.flags.aligned
+        assert not np.may_share_memory(copy, view) and copy.flags.writeable and copy.flags.aligned
     same(private_copy(view[::-2]), values[::-2])
     same(private_copy(view, "float32"), values.astype(np.float32))
     swapped = private_copy(view.astype(">f8"))
     assert swapped.dtype.isnative
     same(swapped, values)
+
+
+def test_copies_of_copies_and_of_foreign_maps(tmp_path: Path) -> None:
+    """Only pages of a file that is mapped for reading are given back: those of other maps would lose what they hold."""
+    values = np.arange(1 << 22, dtype=np.float32)
+    copy = private_copy(values)
+    same(private_copy(copy), values)
+    same(copy, values)
+    with open(tmp_path / "zeros", "w+b") as file:
+        file.truncate(values.nbytes)
+    changed = np.memmap(tmp_path / "zeros", np.float32, "c")  # changes stay in memory
+    changed[:] = values
+    same(private_copy(changed), values)
+    same(np.asarray(changed), values)
+    same(mx.nd.array(changed).asnumpy(), values)
+    same(np.asarray(changed), values)
 
 
 def test_loading_holds_the_file_once(tmp_path: Path) -> None:
