@@ -120,6 +120,7 @@ def test_layout_rules_apply() -> None:
     assert with_rule & mine == {registry.get(case.op).name for case, _ in MOVED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "perm"), MOVED, ids=[f"{case.id}-{''.join(map(str, perm))}" for case, perm in MOVED])
 def test_layout_rules_commute_with_transposition(case: Case, perm: tuple[int, ...]) -> None:
     """The operator with the rule's attributes, on permuted data, gives the permuted result."""

@@ -117,6 +117,7 @@ def checked(
         {**options, "state_outputs": True},
         f"{mode}-{tag}",
         reference=reference(mode, layers, bidirectional, projection, clip, lengths is not None),
+        numeric=lengths is None,  # a length is a whole number: it has no differences
         reason=reason,
         tol=tol,
     )
