@@ -138,9 +138,10 @@ def inspect_checkpoint(prefix: str, epoch: int | None = None) -> dict[str, Any]:
         MXNetError: a file can not be read or is damaged.
     """
     from symjit.ir.passes.inference import label_variables, state_variables
+    from symjit.ir.passes.parameters import parameter_names
     from symjit.ndarray.serialize import read_arrays
     from symjit.ops import registry
-    from symjit.predictor import checkpoint_files, match_parameters, parameter_names, read_graph
+    from symjit.predictor import checkpoint_files, match_parameters, read_graph
 
     symbol_file, params_file = checkpoint_files(prefix, epoch or 0)
     loaded = read_graph(symbol_file)

@@ -1,9 +1,7 @@
 """Executor: a graph bound to arrays, compiled forward and backward.
 
-A `Program` holds the compiled functions of one graph; executors of the same graph (after `Executor.reshape`) share it.
-Forward and backward are two compiled functions. What the backward needs leaves the first and enters the second; those
-residuals that are inputs or outputs of the forward are passed by reference, for a compiled function copies what it
-returns, and every forward would copy every weight.
+A `symjit.program.Program` holds the compiled functions of one graph; executors of the same graph (after
+`Executor.reshape`) share it.
 """
 
 from __future__ import annotations
@@ -11,193 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from symjit import random
 from symjit.base import MXNetError
 from symjit.context import Context
-from symjit.ir.graph import Graph, Node
+from symjit.ir.graph import Graph
 from symjit.ir.infer import infer
-from symjit.ir.lower import Lowered, lower
 from symjit.ndarray import NDArray, zeros
 from symjit.ndarray.array import Bound, wrap
 from symjit.ops.shapes import prod
+from symjit.program import Prediction, Program, Residuals, is_inexact, pull_back
 
-__all__ = ["Executor", "Program"]
+__all__ = ["Executor"]
 
 _GRAD_REQS = ("write", "add", "null")
-
-# XLA's fusion copies producers into their consumers. In the backward of an unrolled network, a long elementwise chain,
-# compile time explodes then: 100 LSTM steps (1,300 nodes) take 40 s, and 3 s without fusion.
-_MANY_NODES = 1000
-_UNFUSED = {"xla_disable_hlo_passes": "fusion"}
-
-
-@jax.tree_util.register_static
-@dataclass(frozen=True)
-class _Ref:
-    """Stands for a residual that is the `index`-th input or output of the forward."""
-
-    index: int
-
-
-@dataclass
-class _Residuals:
-    """What leaves the forward for the backward: the leaves of the vjp closure, references in place of inputs."""
-
-    leaves: list[Any]
-    treedef: Any
-
-
-jax.tree_util.register_dataclass(_Residuals, data_fields=["leaves"], meta_fields=["treedef"])
-
-
-def _is_ref(value: Any) -> bool:
-    return isinstance(value, _Ref)
-
-
-class Program:
-    """The compiled functions of a graph.
-
-    Attributes:
-        lowered: the pure function.
-        traces: how often each function was traced; a test's recompile budget reads it.
-    """
-
-    def __init__(self, graph: Graph) -> None:
-        self.lowered: Lowered = lower(graph)
-        entries = [(id(entry.node), entry.index) for entry in graph.heads]
-        # Of an output that stands among the heads twice, MXNet takes the last head gradient alone.
-        self._overruled = [entry in entries[i + 1 :] for i, entry in enumerate(entries)]
-        self.traces: Counter[str] = Counter()
-        self._residuals: dict[tuple[int, ...], Callable[..., Any]] = {}
-        self._backwards: dict[tuple[int, ...], Callable[..., Any]] = {}
-        self._taps: dict[tuple[bool, bool], tuple[Callable[..., Any], list[str]]] = {}
-        many = len(graph.nodes) - len(graph.variables) > _MANY_NODES
-        self._backward_options = _UNFUSED if many and _understands(*_UNFUSED.items()) else None
-
-    @cached_property
-    def predict(self) -> Callable[..., Any]:
-        """``(args, aux, key) -> outputs`` of an inference forward."""
-
-        def run(args: Any, aux: Any, key: Any) -> Any:
-            self.traces["predict"] += 1
-            return self.lowered(args, aux, key, False)[0]
-
-        return jax.jit(run)
-
-    @cached_property
-    def train(self) -> Callable[..., Any]:
-        """``(args, aux, key) -> (outputs, new_aux)`` of a training forward without gradients."""
-
-        def run(args: Any, aux: Any, key: Any) -> Any:
-            self.traces["train"] += 1
-            return self.lowered(args, aux, key, True)
-
-        return jax.jit(run)
-
-    def forward_residuals(self, wanted: tuple[int, ...]) -> Callable[..., Any]:
-        """``(args, aux, key) -> (outputs, new_aux, residuals)`` for gradients of the arguments at `wanted`."""
-        if wanted in self._residuals:
-            return self._residuals[wanted]
-
-        def run(args: Any, aux: Any, key: Any) -> Any:
-            self.traces["forward"] += 1
-
-            def chosen(*values: Any) -> Any:
-                full = list(args)
-                for position, value in zip(wanted, values, strict=True):
-                    full[position] = value
-                return self.lowered(full, aux, key, True)
-
-            outputs, vjp, new_aux = jax.vjp(chosen, *(args[i] for i in wanted), has_aux=True)
-            leaves, treedef = jax.tree.flatten(vjp)
-            known = {id(x): i for i, x in enumerate((*args, *aux, *outputs, *new_aux))}
-            return outputs, new_aux, _Residuals([_Ref(known[id(x)]) if id(x) in known else x for x in leaves], treedef)
-
-        made = self._residuals[wanted] = jax.jit(run)
-        return made
-
-    def backward(self, adding: tuple[int, ...]) -> Callable[..., Any]:
-        """``(residuals, referenced, heads, sums) -> gradients``; those at `adding` have `sums` added to them."""
-        if adding in self._backwards:
-            return self._backwards[adding]
-
-        def run(residuals: _Residuals, referenced: Any, heads: Any, sums: Any) -> Any:
-            self.traces["backward"] += 1
-            heads = [jnp.zeros_like(h) if skip else h for h, skip in zip(heads, self._overruled, strict=True)]
-            grads = list(_pull_back(residuals, referenced, heads))
-            for position, old in zip(adding, sums, strict=True):
-                grads[position] = grads[position].astype(old.dtype) + old
-            return grads
-
-        made = self._backwards[adding] = jax.jit(run, compiler_options=self._backward_options)
-        return made
-
-    def taps(self, train: bool, inputs: bool) -> tuple[Callable[..., Any], list[str]]:
-        """Return ``(args, aux, key) -> values`` of what a monitor sees, and the names, complete after the first call.
-
-        These are the outputs of all operators, with those that are hidden otherwise where they are computed, and with
-        `inputs` what goes in: a variable under its own name, and every input as ``<node>_<input>``.
-        """
-        if (train, inputs) in self._taps:
-            return self._taps[train, inputs]
-        names: list[str] = []
-
-        def run(args: Any, aux: Any, key: Any) -> Any:
-            names.clear()
-            values: list[Any] = []
-            graph = self.lowered.graph
-            variables = zip((*graph.arguments, *graph.aux_states), (*args, *aux), strict=True)
-            results: dict[int, Sequence[Any]] = {id(node): (value,) for node, value in variables}
-
-            def show(name: str, value: Any) -> None:
-                names.append(name)
-                values.append(value)
-
-            def tap(node: Node, outputs: Sequence[Any]) -> None:
-                if inputs:
-                    for name, entry in zip(node.operator.input_names(node.params), node.inputs, strict=True):
-                        value = results[id(entry.node)][entry.index]
-                        if entry.node.op is None:
-                            show(entry.node.name, value)
-                        show(f"{node.name}_{name}", value)
-                for i, value in enumerate(outputs):
-                    show(node.output_name(i), value)
-                results[id(node)] = outputs
-
-            self.lowered(args, aux, key, train, tap=tap)
-            return values
-
-        made = self._taps[train, inputs] = jax.jit(run), names
-        return made
-
-
-@lru_cache(maxsize=8)
-def _understands(*options: tuple[str, str]) -> bool:
-    """Return whether this jaxlib knows compile options."""
-    try:
-        jax.jit(lambda: np.float32(0), compiler_options=dict(options)).lower().compile()
-    except (RuntimeError, ValueError):
-        return False
-    return True
-
-
-def _pull_back(residuals: _Residuals, referenced: Sequence[Any], heads: Sequence[Any]) -> Any:
-    leaves = [referenced[x.index] if _is_ref(x) else x for x in residuals.leaves]
-    # To JAX the cotangent of whole numbers is of a dtype of its own that holds nothing.
-    heads = tuple(x if _is_inexact(x) else np.zeros(x.shape, jax.dtypes.float0) for x in heads)
-    return jax.tree.unflatten(residuals.treedef, leaves)(heads)
-
-
-def _is_inexact(value: Any) -> bool:
-    return jnp.issubdtype(value.dtype, np.inexact)
 
 
 class Executor:
@@ -229,7 +59,7 @@ class Executor:
         Raises:
             MXNetError: shapes, dtypes or devices do not fit, or an operator is not supported.
         """
-        self._program = program or Program(graph)
+        self._program = program or Program(graph, ctx.device.platform)
         self._graph, self._ctx, self._symbol = graph, ctx, symbol
         self._arg_names, self._aux_names = self._program.lowered.arguments, self._program.lowered.aux_states
         self.arg_arrays, self.aux_arrays = list(args), list(aux)
@@ -242,7 +72,7 @@ class Executor:
         self._grad_reqs = [r if g is not None else "null" for r, g in zip(grad_reqs, self.grad_arrays, strict=True)]
         # Whole numbers have no gradient: the array for it is filled with zeros.
         asked = [i for i, r in enumerate(self._grad_reqs) if r != "null"]
-        self._wanted = tuple(i for i in asked if _is_inexact(self.arg_arrays[i]))
+        self._wanted = tuple(i for i in asked if is_inexact(self.arg_arrays[i]))
         self._zeroed = [self.grad_arrays[i] for i in asked if i not in self._wanted and self._grad_reqs[i] == "write"]
         self._adding = tuple(k for k, i in enumerate(self._wanted) if self._grad_reqs[i] == "add")
         self._arg_cells = [x._cell for x in self.arg_arrays]
@@ -255,6 +85,7 @@ class Executor:
         self._check_arrays()
         self._outputs: list[NDArray] | None = None
         self._pending: Any = None
+        self._prediction: _Predicting | None = None
         self._monitor: tuple[Callable[[str, NDArray], Any], bool] | None = None
 
     def _check_names(self) -> None:
@@ -352,11 +183,15 @@ class Executor:
             self._show_monitor(is_train, args, aux, key)
         with jax.enable_x64(True), self._place or jax.default_device(self._ctx.device):
             if not is_train:
-                results = program.predict(args, aux, key)
+                if self._prediction is None:
+                    self._prediction = _Predicting(self._program, self.arg_dict, self.aux_dict)
+                results = self._prediction([*args, *aux], key)
             elif not self._wanted:
+                self._forget()
                 results, new_aux = program.train(args, aux, key)
                 self._commit(new_aux, shared=False)
             else:
+                self._forget()
                 results, new_aux, residuals = program.forward_residuals(self._wanted)(args, aux, key)
                 self._pending = residuals, (*args, *aux, *results, *new_aux)
                 # The references above outlive this call, so nobody may give these buffers away meanwhile.
@@ -397,12 +232,17 @@ class Executor:
         for target, value in zip(targets, grads, strict=True):
             target.assign(value, owned=True)  # type: ignore[union-attr]
 
+    def _forget(self) -> None:
+        # In training the parameters change before they are prepared for inference again.
+        if self._prediction is not None:
+            self._prediction.forget()
+
     def _results(self, referenced: Sequence[Any]) -> Sequence[Any]:
         """Return the outputs of the forward among what its residuals refer to."""
         start = len(self.arg_arrays) + len(self.aux_arrays)
         return referenced[start : start + len(self._graph.heads)]
 
-    def _heads(self, out_grads: Any, residuals: _Residuals, referenced: Sequence[Any]) -> list[Any]:
+    def _heads(self, out_grads: Any, residuals: Residuals, referenced: Sequence[Any]) -> list[Any]:
         results = self._results(referenced)
         if out_grads is None:
             needed = self._needed_heads(residuals, referenced)
@@ -430,7 +270,7 @@ class Executor:
             for head, output in zip(given, results, strict=True)
         ]
 
-    def _needed_heads(self, residuals: _Residuals, referenced: Sequence[Any]) -> list[str]:
+    def _needed_heads(self, residuals: Residuals, referenced: Sequence[Any]) -> list[str]:
         """Return the outputs whose head gradient some gradient depends on."""
         if not hasattr(self, "_head_needs"):
             results = self._results(referenced)
@@ -440,7 +280,7 @@ class Executor:
 
             def pull(heads: Any, held: Any) -> Any:
                 kept, values = jax.tree.unflatten(treedef, held)
-                return _pull_back(kept, values, heads)
+                return pull_back(kept, values, heads)
 
             jaxpr = jax.make_jaxpr(pull)(heads, held).jaxpr
             live = {v for v in jaxpr.outvars if hasattr(v, "aval") and not hasattr(v, "val")}
@@ -570,6 +410,34 @@ class Executor:
         total = sum(x.size * np.dtype(x.dtype).itemsize for x in (*self.arg_arrays, *self.aux_arrays))
         rows.append(f"Total {total / 2**20:.4g} MB allocated for arguments and states")
         return "\n".join(rows)
+
+
+class _Predicting:
+    """An executor's inference forward: prepared parameters are kept until one that they come from changes."""
+
+    def __init__(self, program: Program, args: Mapping[str, NDArray], aux: Mapping[str, NDArray]) -> None:
+        named = {**args, **aux}
+        self._prediction: Prediction = program.prediction({n: (x.shape, np.dtype(x.dtype)) for n, x in named.items()})
+        place = {name: i for i, name in enumerate(named)}
+        self._sources = [place[name] for name in self._prediction.parameters]
+        place |= {name: len(named) + i for i, name in enumerate(self._prediction.split.names)}
+        self._inputs = [place[name] for name in self._prediction.inputs]
+        self._from: list[Any] = []
+        self._prepared: list[Any] = []
+
+    def __call__(self, values: Sequence[Any], key: Any) -> Any:
+        """Return the outputs; `values` are those of all arguments and auxiliary states."""
+        sources = [values[i] for i in self._sources]
+        if len(sources) != len(self._from) or any(a is not b for a, b in zip(sources, self._from, strict=True)):
+            self._prepared = []  # frees them before their successors are made
+            self._prepared = list(self._prediction.prepare(sources).values())
+            self._from = sources
+        every = [*values, *self._prepared]
+        return self._prediction.run([every[i] for i in self._inputs], key)
+
+    def forget(self) -> None:
+        """Free the prepared parameters."""
+        self._from, self._prepared = [], []
 
 
 def _zeros_like(value: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,18 +12,18 @@ import numpy as np
 from symjit import config, random
 from symjit.base import MXNetError, plain
 from symjit.context import Context, current_context
-from symjit.executor import Program
-from symjit.ir.graph import Graph, Node, with_inputs
+from symjit.ir.graph import Entry, Graph, Node, with_inputs
 from symjit.ir.infer import infer
 from symjit.ir.passes.inference import cut, state_variables
+from symjit.ir.passes.parameters import parameter_names
 from symjit.ir.rows import rows_independent
 from symjit.ir.serialize import Loaded, load
 from symjit.ndarray import NDArray
 from symjit.ndarray.mapped import private_copy
 from symjit.ndarray.serialize import NamedArrays, read_arrays, split_names
-from symjit.ops import registry
+from symjit.program import Prediction, Program
 
-__all__ = ["Parameters", "Predictor", "checkpoint_files", "match_parameters", "parameter_names", "read_graph"]
+__all__ = ["Parameters", "Predictor", "checkpoint_files", "match_parameters", "read_graph"]
 
 Array = np.ndarray | jax.Array | NDArray
 
@@ -83,21 +83,6 @@ def match_parameters(graph: Graph, found: NamedArrays) -> Parameters:
     return Parameters(values, left_over, missing)
 
 
-def parameter_names(graph: Graph) -> list[str]:
-    """Return the variables that are used as parameters or auxiliary states, and as nothing else."""
-    used: dict[int, bool] = {}
-    for node in graph.nodes:
-        # Unsupported operators are left out rather than refused: `symjit inspect` looks at such graphs too.
-        operator = registry.lookup(node.op) if node.op is not None else None
-        if operator is None:
-            continue
-        for name, entry in zip(operator.input_names(node.params), node.inputs, strict=False):
-            if entry.node.op is None:
-                is_parameter = name in operator.params or name in operator.aux
-                used[id(entry.node)] = used.get(id(entry.node), True) and is_parameter
-    return [node.name for node in graph.variables if used.get(id(node), False)]
-
-
 def _match_structured(wanted: Sequence[str], given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
     def kinds(names: Sequence[str], separator: str) -> dict[str, list[str]]:
         grouped: dict[str, list[str]] = {}
@@ -132,6 +117,24 @@ def _shapes_agree(graph: Graph, values: Mapping[str, Any]) -> bool:
     return True
 
 
+class _Plan(NamedTuple):
+    """How inputs of given shapes are run.
+
+    Attributes:
+        rows: the size of the batch.
+        bucket: what it is padded to.
+        wanted: position among the values, name, shape and dtype of every input.
+        prediction: the compiled forward.
+        values: what it takes, with None for the inputs.
+    """
+
+    rows: int
+    bucket: int
+    wanted: list[tuple[int, str, tuple[int, ...], Any]]
+    prediction: Prediction
+    values: list[Any]
+
+
 class Predictor:
     """A network with its parameters, compiled for inference.
 
@@ -163,7 +166,7 @@ class Predictor:
         self.context = context or current_context()
         found = cut(graph, params.keys())
         self._graph, self.labels, self.heads = found.graph, list(found.labels), found.heads
-        self._program = Program(self._graph)
+        self._program = Program(self._graph, self.context.device.platform)
         missing = [name for name in parameter_names(self._graph) if name not in params]
         if missing:
             shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
@@ -187,7 +190,8 @@ class Predictor:
         self.outputs = self._graph.output_names
         self.exact = exact
         self._padding: dict[Any, bool] = {}
-        self._plans: dict[Any, Any] = {}
+        self._plans: dict[Any, _Plan] = {}
+        self._prepared: dict[Any, Any] = {}
 
     @classmethod
     def load(
@@ -254,18 +258,14 @@ class Predictor:
             if len(self._plans) > 4096:
                 self._plans.clear()
             plan = self._plans[specs] = self._plan(dict(specs))
-        rows, bucket, wanted = plan
+        rows, bucket = plan.rows, plan.bucket
         device = self.context.device
         with jax.enable_x64(True):
-            values = dict(self._values)
-            for name, (shape, dtype) in wanted.items():
-                value = given.get(name)
-                values[name] = _place(value, shape, dtype, bucket - rows, device)
-            program = self._program
-            args_ = [values[name] for name in program.lowered.arguments]
-            aux = [values[name] for name in program.lowered.aux_states]
-            key = random.next_key(self.context) if program.lowered.draws(False) else None
-            results = program.predict(args_, aux, key)
+            values = list(plan.values)
+            for position, name, shape, dtype in plan.wanted:
+                values[position] = _place(given.get(name), shape, dtype, bucket - rows, device)
+            key = random.next_key(self.context) if self._program.lowered.draws(False) else None
+            results = plan.prediction.run(values, key)
         return [np.array(x[:rows] if bucket != rows else x) for x in map(np.asarray, results)]
 
     def _given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -287,8 +287,8 @@ class Predictor:
             )
         return {name: x.asjax() if isinstance(x, NDArray) else _as_array(x) for name, x in given.items()}
 
-    def _plan(self, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int, dict[str, tuple[Any, Any]]]:
-        """Return ``(rows, bucket, shape and dtype of every input)`` for inputs of these shapes."""
+    def _plan(self, shapes: dict[str, tuple[int, ...]]) -> _Plan:
+        """Return how inputs of these shapes are run."""
         fixed = {name: x.shape for name, x in self._values.items()}
         dtypes = {name: x.dtype for name, x in self._values.items()}
         rows = bucket = 0
@@ -305,12 +305,27 @@ class Predictor:
         missing = found.missing()
         if missing:
             raise MXNetError(f"the shapes of {missing} do not follow from the inputs {shapes}")
-        wanted = {
-            node.name: (found.shapes[id(node), 0], found.dtypes[id(node), 0])
-            for node in self._graph.variables
-            if node.name in self.inputs
-        }
-        return rows, bucket, wanted
+        specs = {node.name: found.spec(Entry(node)) for node in self._graph.variables}
+        prediction = self._program.prediction(
+            {name: (x.shape, x.dtype) for name, x in specs.items()}, frozenset(self._values)
+        )
+        values = {**self._values, **self._prepare(prediction)}
+        wanted = [
+            (position, name, specs[name].shape, specs[name].dtype)
+            for position, name in enumerate(prediction.inputs)
+            if name not in values
+        ]
+        return _Plan(rows, bucket, wanted, prediction, [values.get(name) for name in prediction.inputs])
+
+    def _prepare(self, prediction: Prediction) -> dict[str, Any]:
+        """Return the prepared parameters by name; those that another batch size has too are shared."""
+        names, keys = prediction.split.names, prediction.split.keys
+        if any(key not in self._prepared for key in keys):
+            with jax.enable_x64(True):
+                made = prediction.prepare([self._values[name] for name in prediction.parameters])
+            for name, key in zip(names, keys, strict=True):
+                self._prepared.setdefault(key, made[name])
+        return {name: self._prepared[key] for name, key in zip(names, keys, strict=True)}
 
 
 def _private(value: Any) -> Any:

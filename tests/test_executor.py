@@ -574,8 +574,8 @@ def test_ten_thousand_nodes_are_traced() -> None:
     for _ in range(5000):
         symbol = mx.sym.tanh(symbol + 1)
     executor = symbol.simple_bind(mx.cpu(), x=(2, 3))
-    args = [array.data for array in executor.arg_arrays]
-    text = executor.program.predict.lower(args, [], None).as_text()
+    values = [array.data for array in executor.arg_arrays]
+    text = executor.program.prediction({"x": ((2, 3), np.dtype("float32"))}).run.lower(values, None).as_text()
     assert text.count("stablehlo.tanh") == 5000
 
 

@@ -61,8 +61,14 @@ def test_network(name: str) -> None:
         errors[f"out_train:{i}"] = relative_error(value.asnumpy(), golden[f"out_train:{i}"])
     heads = [mx.nd.from_numpy(golden[f"head:{i}"]) for i in range(len(executor.outputs))]
     executor.backward(heads)
+    largest = max((np.abs(golden[f"grad:{n}"]).max() for n in wanted), default=0)
     for n in wanted:
-        errors[f"grad:{n}"] = relative_error(executor.grad_dict[n].asnumpy(), golden[f"grad:{n}"])
+        got, want = executor.grad_dict[n].asnumpy(), golden[f"grad:{n}"]
+        if np.abs(want).max() < 1e-6 * largest:
+            # The true gradient is zero (a bias before BatchNorm) and MXNet's the rounding that is left: so may ours be.
+            assert np.abs(got).max() < 1e-6 * largest
+            continue
+        errors[f"grad:{n}"] = relative_error(got, want)
     for n, state in executor.aux_dict.items():
         errors[f"new_aux:{n}"] = relative_error(state.asnumpy(), golden[f"new_aux:{n}"])
     worst(errors)

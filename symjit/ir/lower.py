@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +21,6 @@ def call_node(
     *,
     key: Any = None,
     train: bool = False,
-    variant: str | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Run one node on JAX arrays; see `symjit.ops.registry.Op.call`.
@@ -31,7 +30,7 @@ def call_node(
     operator = node.operator
     attrs = node.params if shape is None or operator.sized is None else operator.sized(node.params, shape)
     subgraphs = [lower(graph) for graph in node.subgraphs] if operator.needs_subgraphs else ()
-    return operator.call(attrs, inputs, key=key, train=train, subgraphs=subgraphs, variant=variant)
+    return operator.call(attrs, inputs, key=key, train=train, subgraphs=subgraphs)
 
 
 def is_open(node: Node) -> bool:
@@ -48,12 +47,11 @@ class Lowered:
         aux_states: names of the auxiliary states, in order.
     """
 
-    def __init__(self, graph: Graph, variants: Mapping[int, str] | None = None) -> None:
+    def __init__(self, graph: Graph) -> None:
         graph.require_supported()
         self.graph = graph
         self.arguments = [node.name for node in graph.arguments]
         self.aux_states = [node.name for node in graph.aux_states]
-        self._variants = dict(variants or {})
         # Names of operator nodes may repeat, so the n-th use of a name is part of what tells random streams apart.
         uses: Counter[str] = Counter()
         self._streams: dict[int, int] = {}
@@ -110,7 +108,6 @@ class Lowered:
                         inputs,
                         key=node_key,
                         train=train,
-                        variant=self._variants.get(id(node)),
                         shape=shapes.get(id(node)),
                     )
             except (MXNetError, TypeError, ValueError) as error:
@@ -137,14 +134,10 @@ class Lowered:
         return {id(node): found.spec(Entry(node)).shape for node in self._open}
 
 
-def lower(graph: Graph, variants: Mapping[int, str] | None = None) -> Lowered:
+def lower(graph: Graph) -> Lowered:
     """Return the graph as a pure function.
-
-    Args:
-        graph: the graph.
-        variants: names of the lowering to use for nodes (by ``id``) that are not to run the default one.
 
     Raises:
         symjit.ir.graph.Unsupported: some operators are not supported.
     """
-    return Lowered(graph, variants)
+    return Lowered(graph)

@@ -217,6 +217,7 @@ def copy(data: Any) -> Any:
 
 
 copy.shape(same)
+copy.idle = lambda a: True
 
 
 @table("BlockGrad", "stop_gradient")
@@ -226,6 +227,7 @@ def block_grad(data: Any) -> Any:
 
 
 block_grad.shape(same)
+block_grad.idle = lambda a: True
 
 
 @table("clip")

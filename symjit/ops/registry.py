@@ -20,7 +20,10 @@ from symjit.base import MXNetError, shown
 from symjit.ops.attrs import AttrType, attr_type
 from symjit.ops.shapes import Known, Rule, known
 
-__all__ = ["REQUIRED", "Attr", "Op", "Variant", "get", "lookup", "names", "op", "ops"]
+if typing.TYPE_CHECKING:
+    from symjit.ops.derived import Affine, Folding, Strategy
+
+__all__ = ["REQUIRED", "Attr", "Op", "get", "lookup", "names", "op", "ops", "register_derived"]
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -43,20 +46,6 @@ class Attr(typing.NamedTuple):
     default: Any
 
 
-class Variant(typing.NamedTuple):
-    """Another lowering of equal meaning.
-
-    Attributes:
-        name: how the strategy pass and `explain` call it.
-        fn: same signature as the operator's function.
-        when: ``(attrs, input_specs, platform) -> bool``, whether it applies.
-    """
-
-    name: str
-    fn: Callable[..., Any]
-    when: Callable[[Any, Sequence[Any], str], bool]
-
-
 class Op:
     """An operator: a function with typed attributes and the facts beside it.
 
@@ -72,6 +61,11 @@ class Op:
         role: what an input is for, ``{"label": "label"}``.
         cast: ``"low"`` gains from low precision, ``"any"`` tolerates it, ``"float32"`` needs full precision.
         rows: whether output row i depends on row i of the inputs alone; a bool or a function of the attributes.
+        idle: ``attrs -> bool``, whether an inference forward returns the first input as it is.
+        affine, absorbs_after, absorbs_before, strategies: see `symjit.ops.derived`.
+        choose: ``(attrs, specs, platform) -> name`` of the strategy that measurements favour, None for the default.
+        channels_last: whether it is faster with the channels last, on platforms where that matters.
+        vectors: inputs of rank 1 that stand along axis 1 of the data, in an operator of any layout.
         needs_key: whether the function takes a random key; `draws` tells when it looks at it.
         sized: for an operator without inputs whose users may decide its shape: ``(attrs, shape) -> attrs`` that give
             that shape; `is_open` tells when it is needed.
@@ -124,7 +118,15 @@ class Op:
         self.shape_rule: Rule | None = None
         self.dtype_rule: Rule | None = None
         self.grad_rule: Callable[..., Any] | None = None
-        self.variants: dict[str, Variant] = {}
+        # What passes read beside the above; see `symjit.ops.derived` and the methods below.
+        self.affine: Affine | None = None
+        self.absorbs_after: Folding | None = None
+        self.absorbs_before: Folding | None = None
+        self.strategies: dict[str, Strategy] = {}
+        self.choose: Callable[[Any, Sequence[Any], str], str | None] | None = None
+        self.idle: OnAttrs | None = None
+        self.channels_last = False
+        self.vectors: tuple[str, ...] = ()
         unknown = [n for n in (*params, *aux, *self.init, *self.role) if not self.variadic and n not in self.inputs]
         if unknown:
             raise TypeError(f"operator {name}: {unknown} are not among its inputs {self.inputs}")
@@ -205,19 +207,6 @@ class Op:
             return None
         changes = self._layout_rule(attrs, perm)
         return None if changes is None else attrs._replace(**changes)
-
-    def variant(
-        self, name: str, when: Callable[[Any, Sequence[Any], str], bool]
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Attach another lowering of equal meaning; `when` says for which shapes and platform it applies."""
-
-        def attach(fn: Callable[..., Any]) -> Callable[..., Any]:
-            if name in self.variants:
-                raise TypeError(f"operator {self.name} has a variant {name!r} already")
-            self.variants[name] = Variant(name, fn, when)
-            return fn
-
-        return attach
 
     # Facts that depend on the attributes -----------------------------------------------------------------------------
 
@@ -320,7 +309,6 @@ class Op:
         key: Any = None,
         train: bool = False,
         subgraphs: Sequence[Callable[..., Any]] = (),
-        variant: str | None = None,
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Run the operator on JAX arrays.
 
@@ -330,7 +318,6 @@ class Op:
             key: a JAX random key, where `draws` says so.
             train: whether this is a training forward.
             subgraphs: the callables of a control-flow operator.
-            variant: run this lowering instead of the default one.
 
         Returns:
             ``(outputs, new_aux)``, both tuples; `new_aux` follows `aux`.
@@ -338,7 +325,7 @@ class Op:
         present = self.input_names(attrs)
         if len(inputs) != len(present):
             raise MXNetError(f"{self.name}: expected {len(present)} inputs {present}, got {len(inputs)}")
-        fn = self.fn if variant is None else self.variants[variant].fn
+        fn = self.fn
         reserved: dict[str, Any] = {}
         if self.needs_train:
             reserved["train"] = train
@@ -403,6 +390,7 @@ def _parse_passing(operator: Op, items: tuple[tuple[str, Any], ...]) -> Any:
 
 _OPS: dict[str, Op] = {}
 _PRIMARY: dict[str, Op] = {}
+_DERIVED: dict[str, Op] = {}
 
 
 def op(
@@ -499,8 +487,19 @@ def get(name: str) -> Op:
 
 
 def lookup(name: str) -> Op | None:
-    """Return the operator of a name or alias, or None."""
-    return _OPS.get(name)
+    """Return the operator of a name or alias, or None; of a derived one too."""
+    return _OPS.get(name) or _DERIVED.get(name)
+
+
+def register_derived(operator: Op) -> None:
+    """Make an operator known to graphs alone (`symjit.ops.derived`): it is in no list of operators.
+
+    Raises:
+        TypeError: the name is taken (at import time).
+    """
+    if operator.name in _DERIVED:
+        raise TypeError(f"the operator name {operator.name!r} is registered twice")
+    _DERIVED[operator.name] = operator
 
 
 def names() -> Iterable[str]:

@@ -45,7 +45,8 @@ def bind(
                     f" move it with as_in_context({ctx})"
                 )
     requests = _requests(grad_req, names)
-    return Executor(symbol.graph, ctx, arguments, grads, requests, aux, program=symbol.program, symbol=symbol)
+    program = symbol.program(ctx.device.platform)
+    return Executor(symbol.graph, ctx, arguments, grads, requests, aux, program=program, symbol=symbol)
 
 
 def simple_bind(
@@ -88,7 +89,7 @@ def simple_bind(
         for node, request in zip(graph.arguments, requests, strict=True)
     ]
     aux = [source.state(node.name, Entry(node)) for node in graph.aux_states]
-    return Executor(graph, ctx, args, grads, requests, aux, program=symbol.program, symbol=symbol)
+    return Executor(graph, ctx, args, grads, requests, aux, program=symbol.program(ctx.device.platform), symbol=symbol)
 
 
 def evaluate(symbol: Symbol, ctx: Context | None, args: Mapping[str, NDArray]) -> list[NDArray]:

@@ -11,7 +11,7 @@ from typing import Any
 from symjit import attribute
 from symjit.base import MXNetError, dtype_flag, np_dtype
 from symjit.context import Context
-from symjit.executor import Executor, Program
+from symjit.executor import Executor
 from symjit.ir import serialize
 from symjit.ir.graph import Entry, Graph, Node
 from symjit.ir.infer import Inference, infer
@@ -19,6 +19,7 @@ from symjit.ir.upgrade import attributes
 from symjit.ndarray import NDArray
 from symjit.ndarray.atomic import write_file
 from symjit.ops import registry
+from symjit.program import Program
 from symjit.symbol import binding, compose
 from symjit.symbol.operators import NotImplementedForSymbol, Operators
 
@@ -37,7 +38,7 @@ class _Derived:
         self.edits = _edits[0]
         self.graph = Graph(heads)
         self.output_names: list[str] | None = None
-        self.program: Program | None = None
+        self.programs: dict[str, Program] = {}
 
 
 # Nodes are shared between symbols, so an edit of one may concern any symbol.
@@ -76,13 +77,12 @@ class Symbol(Operators):
         """The graph behind this symbol."""
         return self._now().graph
 
-    @property
-    def program(self) -> Program:
-        """The compiled functions, which all executors of this symbol share."""
-        derived = self._now()
-        if derived.program is None:
-            derived.program = Program(derived.graph)
-        return derived.program
+    def program(self, platform: str) -> Program:
+        """Return the compiled functions, which all executors of this symbol on one platform share."""
+        programs = self._now().programs
+        if platform not in programs:
+            programs[platform] = Program(self.graph, platform)
+        return programs[platform]
 
     def entry(self, where: str) -> Entry:
         """Return the only output.

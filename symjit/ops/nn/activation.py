@@ -59,6 +59,7 @@ def _(primals: Any, tangents: Any) -> tuple[Any, Any]:
     params=("gamma",),
     absent=lambda a: () if a.act_type == "prelu" else ("gamma",),
     init={"gamma": '["Constant", {"value": 0.25}]'},
+    layout="agnostic",
     outputs=lambda a: 2 if a.act_type == "rrelu" else 1,
     output_names=lambda a: ("output", "mask") if a.act_type == "rrelu" else ("output",),
     cast="any",
@@ -121,10 +122,7 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     return found
 
 
-@leaky_relu.layout
-def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
-    # gamma broadcasts along axis 1, wherever the channels stand.
-    return None if a.act_type == "prelu" else {}
+leaky_relu.vectors = ("gamma",)
 
 
 # Softmax --------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from symjit.ops.attrs import NonNegativeInt, PositiveInt
+from symjit.ops.derived import absorbs_after, absorbs_before
 from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, window, window_input
@@ -190,9 +191,38 @@ def convolution_v1(
     return _convolution(data, weight, bias, _Plan(data.shape, kernel, stride, dilate, pad, num_group, layout))
 
 
+def _channel_axis(a: Any, rank: int) -> int:
+    return image_layout(a.layout, len(a.kernel)).index("C")
+
+
+def _unpadded_channel_axis(a: Any, rank: int) -> int | None:
+    # Padding is zero after a map of the data, and its shift before it.
+    return None if any(a.pad) else _channel_axis(a, rank)
+
+
+def _after(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
+    scaled = weight * jnp.expand_dims(scale, range(1, weight.ndim))
+    return scaled, shift if bias is None else bias * scale + shift
+
+
+def _before(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
+    # A filter sees the channels of its own group alone.
+    groups, out = a.num_group, weight.shape[0]
+    channels = _channel_axis(a, weight.ndim)
+    last = jnp.moveaxis(weight, channels, -1)
+    by_group = last.reshape(groups, out // groups, -1, last.shape[-1])
+    scale, shift = scale.reshape(groups, 1, 1, -1), shift.reshape(groups, 1, 1, -1)
+    scaled = jnp.moveaxis((by_group * scale).reshape(last.shape), -1, channels)
+    moved = jnp.sum(by_group * shift, axis=(2, 3), dtype=weight.dtype).reshape(out)
+    return scaled, moved if bias is None else bias + moved
+
+
 for _each in (convolution, convolution_v1):
     _each.shape(_convolution_shapes)
     _each.layout(lambda a, perm: moved_layout(a.layout, perm, _LAYOUTS))
+    _each.channels_last = True
+    absorbs_after(_each, _channel_axis, no_bias="False")(_after)
+    absorbs_before(_each, _unpadded_channel_axis, no_bias="False")(_before)
 
 
 # Deconvolution --------------------------------------------------------------------------------------------------------
@@ -319,6 +349,18 @@ def _(a: Any, s: Known) -> dict[str, Any]:
 @deconvolution.layout
 def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
     return moved_layout(a.layout, perm, _LAYOUTS)
+
+
+deconvolution.channels_last = True
+
+
+@absorbs_after(deconvolution, _channel_axis, no_bias="False")
+def _(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
+    # The weight is (C, num_filter / groups, ...): channels of the first group come first on its first axis.
+    filters = _channel_axis(a, weight.ndim)
+    by_group = weight.reshape(a.num_group, -1, *weight.shape[1:])
+    factors = jnp.expand_dims(scale.reshape(a.num_group, -1), [i for i in range(1, by_group.ndim) if i != filters + 1])
+    return (by_group * factors).reshape(weight.shape), shift if bias is None else bias * scale + shift
 
 
 # UpSampling -----------------------------------------------------------------------------------------------------------

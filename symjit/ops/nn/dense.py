@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 from jax import lax
 
 from symjit.ops.attrs import PositiveInt
+from symjit.ops.derived import absorbs_after, absorbs_before
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, prod
 
@@ -44,3 +46,16 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     if out is not None and s.data is not None and out[0] is not None:
         found["data"] = (out[0], *s.data[1:]) if a.flatten else (*out[:-1], s.data[-1])
     return found
+
+
+@absorbs_after(fully_connected, lambda a, rank: 1 if a.flatten else rank - 1, no_bias="False")
+def _after(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
+    return weight * scale[:, None], shift if bias is None else bias * scale + shift
+
+
+@absorbs_before(fully_connected, lambda a, rank: 1 if a.flatten else rank - 1, no_bias="False")
+def _before(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
+    # Flattened data stand channel by channel: each channel has as many columns.
+    columns = weight.reshape(weight.shape[0], scale.shape[0], -1)
+    moved = jnp.einsum("ock,c->o", columns, shift, precision=lax.Precision.HIGHEST)
+    return (columns * scale[:, None]).reshape(weight.shape), moved if bias is None else bias + moved

@@ -45,6 +45,7 @@ def dropout(
 
 
 dropout.shape(same)
+dropout.idle = lambda a: a.mode != "always"
 
 
 @dropout.layout

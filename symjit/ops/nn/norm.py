@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from symjit.ops.attrs import PositiveInt
+from symjit.ops.derived import affine
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, normalize_axis, replace, same, show, unify
 
@@ -59,6 +60,15 @@ def _channel_shapes(data: PartialShape, axis: int, s: Known, *vectors: str) -> d
 
 
 # BatchNorm ------------------------------------------------------------------------------------------------------------
+
+
+def _scale_and_shift(a: Any, gamma: Any, beta: Any, moving_mean: Any, moving_var: Any) -> tuple[Any, Any]:
+    """Return the affine map of an inference forward as ``(scale, shift)``, one number each per channel."""
+    scale = lax.rsqrt(_wide(moving_var) + a.eps)
+    if not a.fix_gamma:
+        scale = scale * _wide(gamma)
+    shift = _wide(beta) - _wide(moving_mean) * scale
+    return scale.astype(beta.dtype), shift.astype(beta.dtype)
 
 
 def _batch_norm(
@@ -220,6 +230,10 @@ def batch_norm_v1(
 for _each in (batch_norm, batch_norm_v1):
     _each.shape(_batch_norm_shapes)
     _each.dtype(_batch_norm_dtypes)
+
+
+affine(batch_norm, lambda a, rank: normalize_axis(a.axis, rank))(_scale_and_shift)
+affine(batch_norm_v1, lambda a, rank: 1)(_scale_and_shift)
 
 
 # Normalisation within one example -------------------------------------------------------------------------------------

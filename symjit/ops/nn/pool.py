@@ -204,6 +204,9 @@ def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
     return moved_layout(a.layout, perm, _LAYOUTS)
 
 
+pooling.channels_last = True
+
+
 # Pooling_v1 -----------------------------------------------------------------------------------------------------------
 
 

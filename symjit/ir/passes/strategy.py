@@ -1,0 +1,61 @@
+"""Choose among lowerings of equal meaning, by shape, dtype and platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from symjit.ir.graph import Entry, Graph, Node, with_inputs
+from symjit.ir.infer import Inference
+from symjit.ops.derived import Strategy
+
+__all__ = ["Choice", "applicable", "choose_strategies", "heuristic"]
+
+#: ``(node, specs of its inputs) -> name of the strategy``, None for the operator's own lowering.
+Choice = Callable[[Node, Sequence[Any]], str | None]
+
+
+def applicable(node: Node, specs: Sequence[Any], platform: str) -> list[Strategy]:
+    """Return the strategies that apply to a node on inputs of these specs."""
+    if node.op is None:
+        return []
+    return [s for s in node.operator.strategies.values() if s.when(node.params, specs, platform)]
+
+
+def heuristic(platform: str) -> Choice:
+    """Return the choice that the operator's own rule makes (the fact ``choose``)."""
+
+    def choose(node: Node, specs: Sequence[Any]) -> str | None:
+        rule = node.operator.choose
+        return None if rule is None else rule(node.params, specs, platform)
+
+    return choose
+
+
+def choose_strategies(graph: Graph, specs: Inference, platform: str, choice: Choice) -> Graph:
+    """Return the graph with the lowering of every node that has several chosen by `choice`.
+
+    A strategy that wants its weight prepared gets a node for that, which depends on the weight alone.
+
+    Args:
+        graph: the graph, its layout settled.
+        specs: shapes and dtypes of `graph`.
+        platform: ``"cpu"``, ``"gpu"`` or ``"tpu"``.
+        choice: names the strategy; a name that does not apply to the node leaves it as it is.
+    """
+
+    def visit(node: Node, inputs: tuple[Entry, ...]) -> Node:
+        made = with_inputs(node, inputs)
+        if node.op is None or not node.operator.strategies:
+            return made
+        found = [specs.spec(entry) for entry in node.inputs]
+        possible = {strategy.name: strategy for strategy in applicable(node, found, platform)}
+        chosen = possible.get(choice(node, found) or "") if possible else None
+        if chosen is None:
+            return made
+        rest = list(inputs)
+        if chosen.prepare is not None:
+            rest[1] = Entry(Node(chosen.prepare.name, node.name, node.attrs, (inputs[1],)))
+        return made.replace(op=chosen.op.name, inputs=tuple(rest))
+
+    return graph.rewrite(visit)
