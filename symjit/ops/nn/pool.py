@@ -12,6 +12,7 @@ from jax import lax
 
 from symjit.ops.casting import is_inexact
 from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
+from symjit.ops.nn.windows import Span, window_max, window_sum
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape
 
@@ -97,19 +98,14 @@ def _axes(
     return [_Axis(at, shape[at], k, s, p, convention) for at, k, s, p in rows]
 
 
-def _window_options(axes: list[_Axis], ndim: int, *, padded: bool = False) -> dict[str, Any]:
-    """Return the arguments of `lax.reduce_window`; `padded` says that the data has its padding already."""
-    window, strides, padding = [1] * ndim, [1] * ndim, [(0, 0)] * ndim
-    for axis in axes:
-        pad = 0 if padded else axis.pad
-        window[axis.at], strides[axis.at], padding[axis.at] = axis.kernel, axis.stride, (pad, pad + axis.overhang)
-    return {"window_dimensions": window, "window_strides": strides, "padding": padding}
-
-
-def _sum(x: Any, axes: list[_Axis], global_pool: bool) -> Any:
-    if global_pool:  # a plain reduction is the faster program
-        return jnp.sum(x, [axis.at for axis in axes], keepdims=True, dtype=x.dtype)
-    return lax.reduce_window(x, np.zeros((), x.dtype), lax.add, **_window_options(axes, x.ndim))
+def _spans(axes: list[_Axis], *, padded: bool = False) -> tuple[Span, ...]:
+    """Return the windows; `padded` says that the data has its padding already."""
+    return tuple(
+        Span(axis.at, axis.size + 2 * axis.pad, axis.kernel, axis.stride, 0, axis.out)
+        if padded
+        else Span(axis.at, axis.size, axis.kernel, axis.stride, axis.pad, axis.out)
+        for axis in axes
+    )
 
 
 def _divisor(axes: list[_Axis], ndim: int, with_padding: bool, dtype: Any) -> Any:
@@ -122,10 +118,10 @@ def _divisor(axes: list[_Axis], ndim: int, with_padding: bool, dtype: Any) -> An
     return (total.flat[0] if np.all(total == total.flat[0]) else total).astype(dtype)
 
 
-def _lp(x: Any, axes: list[_Axis], global_pool: bool, p: int | None) -> Any:
+def _lp(x: Any, axes: list[_Axis], p: int | None) -> Any:
     if p not in (1, 2, 3):
         raise ValueError(f"pool_type='lp' needs p_value 1, 2 or 3, got {p}")
-    total = _sum(x**p, axes, global_pool)
+    total = window_sum(x**p, _spans(axes))
     if p == 1:
         return total
     # The root's slope at zero is infinite; MXNet passes no gradient there.
@@ -180,15 +176,14 @@ def pooling(
     """
     axes = _axes(data.shape, layout, kernel, stride, pad, pooling_convention, global_pool)
     if pool_type == "max":
-        lowest = -np.inf if jnp.issubdtype(data.dtype, jnp.floating) else jnp.iinfo(data.dtype).min
-        out = lax.reduce_window(data, np.asarray(lowest, data.dtype), lax.max, **_window_options(axes, data.ndim))
+        out = window_max(data, _spans(axes))
         if any(axis.has_empty for axis in axes):
             out = jnp.maximum(out, jnp.finfo(data.dtype).min)
         return out
     wide = data if data.dtype == jnp.float64 else data.astype(jnp.float32)
     if pool_type == "lp":
-        return _lp(wide, axes, global_pool, p_value).astype(data.dtype)
-    out = _sum(wide, axes, global_pool)
+        return _lp(wide, axes, p_value).astype(data.dtype)
+    out = window_sum(wide, _spans(axes))
     if pool_type == "avg":
         out = out / _divisor(axes, data.ndim, count_include_pad is not False, wide.dtype)
     return out.astype(data.dtype)
@@ -234,10 +229,9 @@ def pooling_v1(
         raise ValueError(f"expected floating-point data, got {np.dtype(data.dtype).name}; Cast it first")
     axes = _axes_v1(data.shape, kernel, stride, pad, pooling_convention, global_pool)
     if pool_type == "max":
-        options = _window_options(axes, data.ndim, padded=True)
-        return lax.reduce_window(_zero_padded(data, axes), np.asarray(-np.inf, data.dtype), lax.max, **options)
+        return window_max(_zero_padded(data, axes), _spans(axes, padded=True))
     wide = data if data.dtype == jnp.float64 else data.astype(jnp.float32)
-    out = _sum(wide, axes, global_pool)
+    out = window_sum(wide, _spans(axes))
     if pool_type == "avg":
         out = out / float(np.prod([axis.kernel for axis in axes]))
     return out.astype(data.dtype)
