@@ -27,14 +27,19 @@ def peer(row: Row) -> tuple[str, float] | None:
 
 
 def ratio(row: Row) -> float | None:
-    """Return the fastest peer's time over symjit's."""
+    """Return the fastest peer's time over symjit's; None where there is no peer or symjit's outputs are wrong."""
     best, ours = peer(row), row["results"].get(OURS, {})
-    return best[1] / ours["ms"] if best and "ms" in ours else None
+    return best[1] / ours["ms"] if best and "ms" in ours and ours["error"] <= TOLERANCE else None
+
+
+def heading(cores: int) -> str:
+    """Return a number of cores in words."""
+    return f"{cores} core{'s' * (cores > 1)}"
 
 
 def line(row: Row) -> str:
     """Return a row as a line of text."""
-    parts = [f"{row['name']} b{row['batch']}, {row['cores']} core{'s' * (row['cores'] > 1)}:"]
+    parts = [f"{row['name']} b{row['batch']}, {heading(row['cores'])}:"]
     for name, result in row["results"].items():
         parts.append(f"{name} {result['ms']:.3f} ms ({result['error']:.0e})" if "ms" in result else f"{name} FAILED")
     found = ratio(row)
@@ -44,7 +49,7 @@ def line(row: Row) -> str:
 def start_line(start: Row) -> str:
     """Return a row of first answers as a line of text."""
     taken = "  ".join(f"{name} {seconds:.2f} s" for name, seconds in start["seconds"].items())
-    return f"first answer, {start['cores']} core{'s' * (start['cores'] > 1)}:  {taken}"
+    return f"first answer, {heading(start['cores'])}:  {taken}"
 
 
 def geometric_mean(values: list[float]) -> float:
@@ -77,7 +82,7 @@ def versions(rows: list[Row]) -> str:
 def summary(rows: list[Row]) -> list[str]:
     """Return geometric mean and worst ratio, for each number of cores and over all."""
     counts = sorted({row["cores"] for row in rows})
-    groups = [(f"{n} core{'s' * (n > 1)}", [row for row in rows if row["cores"] == n]) for n in counts]
+    groups = [(heading(n), [row for row in rows if row["cores"] == n]) for n in counts]
     if len(groups) > 1:
         groups.append(("all", rows))
     body = []
@@ -85,10 +90,10 @@ def summary(rows: list[Row]) -> list[str]:
         found = [(value, row) for row in group if (value := ratio(row))]
         if found:
             worst, row = min(found, key=lambda item: item[0])
-            where = f"{row['name']}, batch {row['batch']}" + (f", {row['cores']} cores" if name == "all" else "")
+            where = f"{row['name']}, batch {row['batch']}" + (f", {heading(row['cores'])}" if name == "all" else "")
             mean = geometric_mean([value for value, _ in found])
-            body.append([name, str(len(found)), f"{mean:.2f}", f"{worst:.2f} ({where})"])
-    return table(["", "networks x batches", "geometric mean", "worst"], body) if body else ["There was no peer."]
+            body.append([name, f"{len(found)} of {len(group)}", f"{mean:.2f}", f"{worst:.2f} ({where})"])
+    return table(["", "compared", "geometric mean", "worst"], body) if body else ["There was no peer."]
 
 
 def cells(rows: list[Row], show: Any) -> list[str]:
@@ -145,7 +150,7 @@ def show_error(name: str, rows: list[Row]) -> str:
 def render(rows: list[Row], starts: list[Row]) -> str:
     """Return the page."""
     counts = sorted({row["cores"] for row in rows})
-    heads = [f"{n} core{'s' * (n > 1)}" for n in counts]
+    heads = [heading(n) for n in counts]
     out = ["# Benchmarks", ""]
     if rows:
         shown = [name for name in ORDER if any(name in row["results"] for row in rows)]
@@ -198,7 +203,7 @@ def render(rows: list[Row], starts: list[Row]) -> str:
             "ResNet-50 at batch 1 in a new process, from its start to its first answer, imports included, in seconds.",
             "",
             *table(
-                ["", *(f"{start['cores']} core{'s' * (start['cores'] > 1)}" for start in starts)],
+                ["", *(f"{heading(start['cores'])}" for start in starts)],
                 [[n, *(f"{s['seconds'][n]:.2f}" if n in s["seconds"] else "-" for s in starts)] for n in names],
             ),
             "",

@@ -78,8 +78,11 @@ def test_report() -> None:
     rows = [row("a", 1, 1.0, 4.0, 2.0), row("a", 2, 1.0, 4.0, 8.0)]
     assert [report.ratio(r) for r in rows] == [2.0, 0.5]
     assert report.peer(rows[0]) == ("onnxruntime", 4.0)
+    wrong = row("b", 1, 1.0, 4.0, 2.0)
+    wrong["results"]["symjit"]["error"] = 1e-3
+    assert report.ratio(wrong) is None
     text = report.render(rows, [{"cores": 1, "seconds": {"symjit, warm cache": 0.5}}])
-    assert "| all | 2 | 1.00 | 0.50 (a, batch 1, 2 cores) |" in text
+    assert "| all | 2 of 2 | 1.00 | 0.50 (a, batch 1, 2 cores) |" in text
     assert "| a, batch 1 | 2.00 (onnxruntime) | 0.50 (onnxruntime) |" in text
     assert "- a b1: MXNet: outputs differ from MXNet's by 5.0e-01, so its time does not count" in text
     assert "1.000*" in text
