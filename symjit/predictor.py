@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
 from symjit import config, random
-from symjit.base import MXNetError, plain
+from symjit.base import MXNetError, plain, shown
 from symjit.context import Context, current_context
 from symjit.ir.graph import Entry, Graph, Node, with_inputs
-from symjit.ir.infer import infer
+from symjit.ir.infer import Inference, infer
 from symjit.ir.passes.inference import cut, state_variables
 from symjit.ir.passes.parameters import parameter_names
 from symjit.ir.rows import rows_independent
@@ -22,6 +22,9 @@ from symjit.ndarray import NDArray
 from symjit.ndarray.mapped import private_copy
 from symjit.ndarray.serialize import NamedArrays, read_arrays, split_names
 from symjit.program import Prediction, Program
+
+if TYPE_CHECKING:
+    from symjit.explain import Explanation
 
 __all__ = ["Parameters", "Predictor", "checkpoint_files", "match_parameters", "read_graph"]
 
@@ -144,6 +147,7 @@ class Predictor:
 
     Attributes:
         inputs: names of the inputs, in the order of positional arguments; states come last and default to zeros.
+        states: names of those inputs that are states.
         outputs: names of the outputs.
         labels: names of the labels that were cut off.
         heads: for each output, its number in the original graph.
@@ -184,13 +188,14 @@ class Predictor:
             }
         states = {node.name for node in state_variables(self._graph)}
         open_names = [node.name for node in self._graph.variables if node.name not in self._values]
-        self._states = [name for name in open_names if name in states]
+        self.states = [name for name in open_names if name in states]
         self._data = [name for name in open_names if name not in states]
-        self.inputs = self._data + self._states
+        self.inputs = self._data + self.states
         self.outputs = self._graph.output_names
         self.exact = exact
         self._padding: dict[Any, bool] = {}
         self._plans: dict[Any, _Plan] = {}
+        self._last: _Plan | None = None
         self._prepared: dict[Any, Any] = {}
 
     @classmethod
@@ -251,13 +256,8 @@ class Predictor:
         Raises:
             MXNetError: inputs are missing or unknown, or shapes do not fit; the message names the operator.
         """
-        given = self._given(args, kwargs)
-        specs = tuple((name, x.shape) for name, x in given.items())
-        plan = self._plans.get(specs)
-        if plan is None:
-            if len(self._plans) > 4096:
-                self._plans.clear()
-            plan = self._plans[specs] = self._plan(dict(specs))
+        given = {name: _as_array(x) for name, x in self._given(args, kwargs).items()}
+        plan = self._last = self._plan_of({name: x.shape for name, x in given.items()})
         rows, bucket = plan.rows, plan.bucket
         device = self.context.device
         with jax.enable_x64(True):
@@ -285,26 +285,111 @@ class Predictor:
                 f"inputs {'unknown: ' + str(unknown) if unknown else 'missing: ' + str(missing)};"
                 f" this network has the inputs {self.inputs}"
             )
-        return {name: x.asjax() if isinstance(x, NDArray) else _as_array(x) for name, x in given.items()}
+        return given
+
+    @property
+    def noted_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Shapes that the graph's file notes of inputs (``__shape__``), those of its training run; None is unknown."""
+        bare = Graph([Entry(node) for node in self._graph.variables if node.name in self.inputs])
+        found = infer(bare, train=False)
+        shapes = {node.name: found.shape(Entry(node)) for node in bare.variables}
+        return {name: tuple(shape) for name, shape in shapes.items() if shape is not None}
+
+    def input_specs(self, *args: Any, **kwargs: Any) -> dict[str, jax.ShapeDtypeStruct]:
+        """Return shape and dtype of every input, states included, for inputs of given shapes.
+
+        Args:
+            *args: the inputs in the order of `inputs`, or one dict of them by name: shapes, or arrays that have them.
+            **kwargs: the same by name.
+
+        Raises:
+            MXNetError: inputs are missing or unknown, or shapes do not fit; the message names the operator.
+        """
+        found = self._infer(self._shapes(args, kwargs))
+        return {node.name: found.spec(Entry(node)) for node in self._graph.variables if node.name in self.inputs}
+
+    def explain(self, *args: Any, measure: bool = False, **kwargs: Any) -> Explanation:
+        """Explain what the network is compiled to for inputs of given shapes: print the result to read it.
+
+        A batch that a call would pad is explained as padded.
+
+        Args:
+            *args: the inputs in the order of `inputs`, or one dict of them by name: shapes (tuples of whole numbers, as
+                in ``infer_shape``), or arrays as in a call. If none are given: those of the last call, or else those
+                that the graph's file notes.
+            measure: compile and run it too, on random inputs, and tell how much of its latency the roofline explains.
+            **kwargs: the same by name.
+
+        Raises:
+            MXNetError: inputs are missing or unknown, or shapes do not fit; the message names the operator.
+        """
+        from symjit.explain import explain
+
+        if args or kwargs:
+            plan = self._plan_of(self._shapes(args, kwargs))
+        elif self._last is not None:
+            plan = self._last
+        else:
+            noted = self.noted_shapes
+            unknown = [name for name in self._data if name not in noted or None in noted[name]]
+            if unknown:
+                raise MXNetError(
+                    f"explain: the file notes no shape of {unknown}: pass shapes, such as"
+                    f" explain({unknown[0]}=(1, 3, 224, 224)), or run the network first"
+                )
+            plan = self._plan_of(self._shapes((noted,), {}))
+        device = self.context.device
+        values, key = None, None
+        if measure:
+            with jax.enable_x64(True):
+                values = dict(zip(plan.prediction.inputs, plan.values, strict=True))
+                rng = np.random.RandomState(0)
+                for _, name, shape, dtype in plan.wanted:
+                    values[name] = jax.device_put(rng.random_sample(shape).astype(dtype), device)
+                key = jax.device_put(jax.random.key(0), device) if self._program.lowered.draws(False) else None
+        return explain(plan.prediction, values, key=key, device=device)
+
+    def _shapes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of inputs that are given as shapes or as arrays."""
+        return {name: _shape(name, value) for name, value in self._given(args, kwargs).items()}
+
+    def _plan_of(self, shapes: dict[str, tuple[int, ...]]) -> _Plan:
+        specs = tuple(shapes.items())
+        plan = self._plans.get(specs)
+        if plan is None:
+            if len(self._plans) > 4096:
+                self._plans.clear()
+            plan = self._plans[specs] = self._plan(shapes)
+        return plan
+
+    def _infer(self, shapes: Mapping[str, tuple[int, ...]]) -> Inference:
+        """Return the shapes and dtypes of the whole network, complete.
+
+        Raises:
+            MXNetError: `shapes` do not fit, or others do not follow from them.
+        """
+        fixed = {name: x.shape for name, x in self._values.items()}
+        dtypes = {name: x.dtype for name, x in self._values.items()}
+        found = infer(self._graph, {**fixed, **shapes}, dtypes, train=False)
+        missing = found.missing()
+        if missing:
+            raise MXNetError(f"the shapes of {missing} do not follow from the inputs {dict(shapes)}")
+        return found
 
     def _plan(self, shapes: dict[str, tuple[int, ...]]) -> _Plan:
         """Return how inputs of these shapes are run."""
-        fixed = {name: x.shape for name, x in self._values.items()}
-        dtypes = {name: x.dtype for name, x in self._values.items()}
         rows = bucket = 0
         sizes = {shape[0] if shape else 0 for shape in shapes.values()}
         if len(sizes) == 1 and not self.exact:
             rows = bucket = sizes.pop()
             tails = tuple(sorted((name, shape[1:]) for name, shape in shapes.items()))
             if tails not in self._padding:
+                fixed = {name: x.shape for name, x in self._values.items()}
                 self._padding[tails] = rows > 0 and rows_independent(self._graph, shapes, fixed)
             if self._padding[tails]:
                 bucket = 1 << (rows - 1).bit_length()
         padded = {name: (bucket, *shape[1:]) if bucket else shape for name, shape in shapes.items()}
-        found = infer(self._graph, {**fixed, **padded}, dtypes, train=False)
-        missing = found.missing()
-        if missing:
-            raise MXNetError(f"the shapes of {missing} do not follow from the inputs {shapes}")
+        found = self._infer(padded)
         specs = {node.name: found.spec(Entry(node)) for node in self._graph.variables}
         prediction = self._program.prediction(
             {name: (x.shape, x.dtype) for name, x in specs.items()}, frozenset(self._values)
@@ -326,6 +411,15 @@ class Predictor:
             for name, key in zip(names, keys, strict=True):
                 self._prepared.setdefault(key, made[name])
         return {name: self._prepared[key] for name, key in zip(names, keys, strict=True)}
+
+
+def _shape(name: str, value: Any) -> tuple[int, ...]:
+    """Return a shape, or the shape of an array."""
+    if hasattr(value, "shape"):
+        return tuple(value.shape)
+    if isinstance(value, (tuple, list)) and all(isinstance(d, (int, np.integer)) and d >= 0 for d in value):
+        return tuple(map(int, value))
+    raise MXNetError(f"input {name!r}: expected a shape such as (1, 3, 224, 224), or an array, got {shown(value)}")
 
 
 def _private(value: Any) -> Any:

@@ -197,11 +197,14 @@ class Prediction:
         steps: the graph after every pass.
         split: what is compiled, and what prepares its parameters.
         parameters: names of the variables that are prepared from; those outside may change with every call.
+        specs: ``(shape, dtype)`` of every variable of the program's graph.
+        constant: names of the variables that seldom change, used or not.
     """
 
     def __init__(
         self, program: Program, specs: Mapping[str, tuple[tuple[int, ...], Any]], parameters: frozenset[str]
     ) -> None:
+        self.specs, self.constant = dict(specs), parameters
         shapes, dtypes = ({name: spec[i] for name, spec in specs.items()} for i in (0, 1))
         compiled = for_inference(program.graph, parameters, shapes, dtypes, program.platform)
         self.steps, self.split = compiled.steps, compiled.split

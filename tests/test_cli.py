@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import symjit as mx
-from symjit.cli import difference, main
+from symjit.cli import main
+from symjit.cli.predict import difference
 
 DEMO = pathlib.Path(mx.__file__).resolve().parent / "demo"
 PREFIX = str(DEMO / "digits")

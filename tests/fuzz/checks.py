@@ -11,7 +11,7 @@ import numpy as np
 from symjit import ndarray as nd
 from symjit import symbol as sym
 from symjit.base import MXNetError
-from symjit.cli import inspect_checkpoint
+from symjit.cli.inspect import inspect_checkpoint
 from symjit.ir.serialize import dumps, loads
 from symjit.ndarray.serialize import NamedArrays, SparseArray, read_arrays, split_names
 from symjit.ndarray.stored import Item
