@@ -192,6 +192,8 @@ class Predictor:
         self._data = [name for name in open_names if name not in states]
         self.inputs = self._data + self.states
         self.outputs = self._graph.output_names
+        # Parameters on the device draw everything else there.
+        self._anchored = device.platform == "cpu" and bool(self._values)
         self.exact = exact
         self._padding: dict[Any, bool] = {}
         self._plans: dict[Any, _Plan] = {}
@@ -259,7 +261,7 @@ class Predictor:
         given = {name: _as_array(x) for name, x in self._given(args, kwargs).items()}
         plan = self._last = self._plan_of({name: x.shape for name, x in given.items()})
         rows, bucket = plan.rows, plan.bucket
-        device = self.context.device
+        device = None if self._anchored else self.context.device
         with jax.enable_x64(True):
             values = list(plan.values)
             for position, name, shape, dtype in plan.wanted:
@@ -434,12 +436,16 @@ def _as_array(value: Any) -> Any:
 
 
 def _place(value: Any, shape: tuple[int, ...], dtype: Any, padding: int, device: Any) -> Any:
-    """Return an input on the device, converted and padded with zero rows; None is a state of zeros."""
+    """Return an input on the device, converted and padded with zero rows; None is a state of zeros.
+
+    Where `device` is None a NumPy array will do.
+    """
     if value is None:
         value = np.zeros(shape, dtype)
     elif padding or value.dtype != dtype:
         value = np.asarray(value).astype(dtype, copy=False)
         if padding:
             value = np.concatenate([value, np.zeros((padding, *shape[1:]), dtype)])
-    # On CPU the device may use the caller's buffer itself; the call waits for its results, so that is safe.
-    return jax.device_put(value, device)
+    # The device may use the caller's buffer itself; the call waits for its results, so that is safe. A compiled
+    # function takes a NumPy array to where its other arguments are, which is five times faster than `jax.device_put`.
+    return value if device is None and isinstance(value, np.ndarray) else jax.device_put(value, device)

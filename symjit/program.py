@@ -29,6 +29,11 @@ __all__ = ["Prediction", "Program", "Residuals", "is_inexact", "pull_back"]
 _MANY_NODES = 1000
 _UNFUSED = {"xla_disable_hlo_passes": "fusion"}
 
+# On CPU XLA hands dot products and convolutions to the library YNN, whose convolutions are slower than XLA's own. Its
+# dot products are slower too, but for a right side that is transposed: there XLA's own are 20 times slower at worst.
+_OWN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+_OWN_PRODUCTS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ class Program:
         self._backwards: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._taps: dict[tuple[bool, bool], tuple[Callable[..., Any], list[str]]] = {}
         many = len(graph.nodes) - len(graph.variables) > _MANY_NODES
-        self._backward_options = _UNFUSED if many and _understands(*_UNFUSED.items()) else None
+        self.options = _known(_OWN_CONVOLUTIONS if platform == "cpu" else {})
+        self._backward_options = {**self.options, **_known(_UNFUSED if many else {})}
 
     def prediction(
         self, specs: Mapping[str, tuple[tuple[int, ...], Any]], parameters: frozenset[str] | None = None
@@ -110,7 +116,7 @@ class Program:
             self.traces["train"] += 1
             return self._optimized(args, aux)(args, aux, key, True)
 
-        return jax.jit(run)
+        return jax.jit(run, compiler_options=self.options)
 
     def forward_residuals(self, wanted: tuple[int, ...]) -> Callable[..., Any]:
         """``(args, aux, key) -> (outputs, new_aux, residuals)`` for gradients of the arguments at `wanted`."""
@@ -132,7 +138,7 @@ class Program:
             known = {id(x): i for i, x in enumerate((*args, *aux, *outputs, *new_aux))}
             return outputs, new_aux, Residuals([_Ref(known[id(x)]) if id(x) in known else x for x in leaves], treedef)
 
-        made = self._residuals[wanted] = jax.jit(run)
+        made = self._residuals[wanted] = jax.jit(run, compiler_options=self.options)
         return made
 
     def backward(self, adding: tuple[int, ...]) -> Callable[..., Any]:
@@ -219,7 +225,7 @@ class Prediction:
             return self._lowered(values[:count], values[count:], key, False)[0]
 
         #: ``(values of `inputs`, key) -> outputs``, compiled.
-        self.run = jax.jit(run)
+        self.run = jax.jit(run, compiler_options={**program.options, **_products(self.split.graph, program.platform)})
 
     @cached_property
     def _prepare(self) -> Callable[..., Any]:
@@ -231,6 +237,17 @@ class Prediction:
         if not self.split.names:
             return {}
         return dict(zip(self.split.names, self._prepare(list(values)), strict=True))
+
+
+def _products(graph: Graph, platform: str) -> dict[str, str]:
+    """Return the option for the matrix products of a graph: XLA's own, if all of them are laid out for these."""
+    heavy = [node.operator for node in graph.nodes if node.op is not None and node.operator.cast == "low"]
+    return _known(_OWN_PRODUCTS if platform == "cpu" and all(op.arranged for op in heavy) else {})
+
+
+def _known(options: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the compile options that this jaxlib knows."""
+    return {name: value for name, value in options.items() if _understands((name, value))}
 
 
 @lru_cache(maxsize=8)

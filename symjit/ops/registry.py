@@ -63,8 +63,10 @@ class Op:
         rows: whether output row i depends on row i of the inputs alone; a bool or a function of the attributes.
         idle: ``attrs -> bool``, whether an inference forward returns the first input as it is.
         affine, absorbs_after, absorbs_before, strategies: see `symjit.ops.derived`.
-        choose: ``(attrs, specs, platform) -> name`` of the strategy that measurements favour, None for the default.
+        choose: ``(attrs, specs, platform, train) -> name`` of the strategy that measurements favour, None for the
+            default.
         channels_last: whether it is faster with the channels last, on platforms where that matters.
+        arranged: whether no matrix product of it, with the strategy that `choose` names, has a transposed right side.
         vectors: inputs of rank 1 that stand along axis 1 of the data, in an operator of any layout.
         needs_key: whether the function takes a random key; `draws` tells when it looks at it.
         sized: for an operator without inputs whose users may decide its shape: ``(attrs, shape) -> attrs`` that give
@@ -123,9 +125,9 @@ class Op:
         self.absorbs_after: Folding | None = None
         self.absorbs_before: Folding | None = None
         self.strategies: dict[str, Strategy] = {}
-        self.choose: Callable[[Any, Sequence[Any], str], str | None] | None = None
+        self.choose: Callable[[Any, Sequence[Any], str, bool], str | None] | None = None
         self.idle: OnAttrs | None = None
-        self.channels_last = False
+        self.channels_last = self.arranged = False
         self.vectors: tuple[str, ...] = ()
         unknown = [n for n in (*params, *aux, *self.init, *self.role) if not self.variadic and n not in self.inputs]
         if unknown:

@@ -68,7 +68,7 @@ def for_inference(
         ("drop idle nodes", drop_idle),
         ("merge repeated nodes", merge_repeated),
         ("fold affine maps", fold),
-        *_arranging(specs, platform, choice),
+        *_arranging(specs, platform, choice or heuristic(platform, False)),
     ]
     steps = [Step("as given", graph)]
     for name, run in passes:
@@ -89,18 +89,17 @@ def for_training(
         return infer(of, shapes, dtypes)
 
     steps = [Step("as given", graph)]
-    for name, run in _arranging(specs, platform, choice):
+    for name, run in _arranging(specs, platform, choice or heuristic(platform, True)):
         steps.append(Step(name, run(steps[-1].graph)))
     return tuple(steps)
 
 
 def _arranging(
-    specs: Callable[[Graph], Any], platform: str, choice: Choice | None
+    specs: Callable[[Graph], Any], platform: str, choice: Choice
 ) -> list[tuple[str, Callable[[Graph], Graph]]]:
     """Return the passes that arrange what is computed, without changing what is."""
-    chosen = choice or heuristic(platform)
     passes: list[tuple[str, Callable[[Graph], Graph]]] = []
     if platform in _LAST_IS_FASTER:
         passes.append(("channels last", lambda of: channels_last(of, specs(of))))
-    passes.append(("choose strategies", lambda of: choose_strategies(of, specs(of), platform, chosen)))
+    passes.append(("choose strategies", lambda of: choose_strategies(of, specs(of), platform, choice)))
     return passes

@@ -22,12 +22,12 @@ def applicable(node: Node, specs: Sequence[Any], platform: str) -> list[Strategy
     return [s for s in node.operator.strategies.values() if s.when(node.params, specs, platform)]
 
 
-def heuristic(platform: str) -> Choice:
+def heuristic(platform: str, train: bool) -> Choice:
     """Return the choice that the operator's own rule makes (the fact ``choose``)."""
 
     def choose(node: Node, specs: Sequence[Any]) -> str | None:
         rule = node.operator.choose
-        return None if rule is None else rule(node.params, specs, platform)
+        return None if rule is None else rule(node.params, specs, platform, train)
 
     return choose
 

@@ -220,7 +220,7 @@ def _before(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tu
 for _each in (convolution, convolution_v1):
     _each.shape(_convolution_shapes)
     _each.layout(lambda a, perm: moved_layout(a.layout, perm, _LAYOUTS))
-    _each.channels_last = True
+    _each.channels_last = _each.arranged = True
     absorbs_after(_each, _channel_axis, no_bias="False")(_after)
     absorbs_before(_each, _unpadded_channel_axis, no_bias="False")(_before)
 
@@ -351,7 +351,7 @@ def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
     return moved_layout(a.layout, perm, _LAYOUTS)
 
 
-deconvolution.channels_last = True
+deconvolution.channels_last = deconvolution.arranged = True
 
 
 @absorbs_after(deconvolution, _channel_axis, no_bias="False")
