@@ -1,0 +1,273 @@
+"""Ways to compute a convolution of channel-last data; each suits other shapes.
+
+Every strategy computes what `Convolution` computes, to rounding. It comes in two halves, so that what depends on the
+weight alone is done once for inference: ``prepare(attrs, weight)`` turns MXNet's weight (num_filter, *kernel,
+C / num_group) into the array that ``run(attrs, data, prepared, bias)`` wants. `choose` names the one that is likely to
+be fastest.
+
+`attrs` are the attributes of `Convolution` with a channel-last layout; `specs` are the shapes and dtypes of data and
+weight (anything with ``shape`` and ``dtype``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from symjit.ops.nn.layouts import image_layout, per_axis
+from symjit.ops.shapes import window
+
+__all__ = ["STRATEGIES", "Strategy", "choose"]
+
+_EXACT = lax.Precision.HIGHEST
+
+
+class Strategy(NamedTuple):
+    """One way to compute a convolution.
+
+    Attributes:
+        applies: ``(attrs, specs, platform) -> bool``, whether it computes this convolution at all.
+        prepare: ``(attrs, weight) -> array``, the weight as `run` wants it.
+        run: ``(attrs, data, prepared, bias or None) -> out``.
+    """
+
+    applies: Callable[[Any, Sequence[Any], str], bool]
+    prepare: Callable[[Any, Any], Any]
+    run: Callable[[Any, Any, Any, Any], Any]
+
+
+class _Steps(NamedTuple):
+    """Stride, dilation and padding, one value per spatial axis."""
+
+    stride: tuple[int, ...]
+    dilate: tuple[int, ...]
+    pad: tuple[int, ...]
+
+    def out(self, a: Any, data: Any) -> list[int]:
+        """Return the spatial sizes of the result."""
+        return [
+            window(size, k, s, p, d)
+            for size, k, s, p, d in zip(data.shape[1:-1], a.kernel, self.stride, self.pad, self.dilate, strict=True)
+        ]
+
+
+def _steps(a: Any) -> _Steps:
+    ndim = len(a.kernel)
+    return _Steps(
+        per_axis("stride", a.stride, ndim, 1), per_axis("dilate", a.dilate, ndim, 1), per_axis("pad", a.pad, ndim, 0)
+    )
+
+
+def _channel_last(a: Any) -> bool:
+    return image_layout(a.layout, len(a.kernel))[-1] == "C"
+
+
+def _plus(out: Any, bias: Any) -> Any:
+    return out if bias is None else out + bias
+
+
+def _padded(data: Any, edges: Sequence[tuple[int, int]]) -> Any:
+    """Return data with zeros before and after its spatial axes (a negative number cuts off).
+
+    The barrier keeps XLA from rewriting the taps that lie wholly inside as reads of the unpadded data, which makes the
+    loop read both arrays.
+    """
+    if not any(low or high for low, high in edges):
+        return data
+    config = [(0, 0, 0), *((low, high, 0) for low, high in edges), (0, 0, 0)]
+    return lax.optimization_barrier(lax.pad(data, jnp.zeros((), data.dtype), config))
+
+
+# By XLA ---------------------------------------------------------------------------------------------------------------
+
+
+def _xla_prepare(a: Any, weight: Any) -> Any:
+    return jnp.moveaxis(weight, 0, -1)
+
+
+def _xla_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
+    steps = _steps(a)
+    spatial = "DHW"[-len(a.kernel) :]
+    out = lax.conv_general_dilated(
+        data,
+        prepared,
+        steps.stride,
+        [(p, p) for p in steps.pad],
+        rhs_dilation=steps.dilate,
+        dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
+        feature_group_count=a.num_group,
+        precision=_EXACT,
+    )
+    return _plus(out, bias)
+
+
+def _xla_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
+    return _channel_last(a)
+
+
+# As one matrix product ------------------------------------------------------------------------------------------------
+
+
+def _dot(x: Any, matrix: Any) -> Any:
+    """Return x (..., K) times matrix (K, M)."""
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return jnp.matmul(rows, matrix, precision=_EXACT).reshape(*x.shape[:-1], matrix.shape[-1])
+
+
+def _dot_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
+    return _channel_last(a) and set(a.kernel) == {1} and a.num_group == 1 and not any(_steps(a).pad)
+
+
+def _dot_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
+    steps = (slice(None), *(slice(None, None, s) for s in _steps(a).stride))
+    return _plus(_dot(data[steps], prepared), bias)
+
+
+def _flat_prepare(a: Any, weight: Any) -> Any:
+    """Return the weight as a matrix (every tap and channel of a window, num_filter)."""
+    return weight.reshape(a.num_filter, math.prod(weight.shape[1:])).T
+
+
+# As the matrix product of all windows ---------------------------------------------------------------------------------
+
+
+def _tap(x: Any, at: Sequence[int], counts: Sequence[int], steps: Sequence[int]) -> Any:
+    """Return `counts` elements of each spatial axis, from `at` on, every `steps`-th."""
+    last = [start + (count - 1) * step + 1 for start, count, step in zip(at, counts, steps, strict=True)]
+    return lax.slice(x, (0, *at, 0), (x.shape[0], *last, x.shape[-1]), (1, *steps, 1))
+
+
+def _im2col_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
+    return _channel_last(a) and a.num_group == 1
+
+
+def _im2col_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
+    stride, dilate, pad = steps = _steps(a)
+    out = steps.out(a, data)
+    x = _padded(data, [(p, p) for p in pad])
+    taps = [_tap(x, [i * d for i, d in zip(at, dilate, strict=True)], out, stride) for at in np.ndindex(*a.kernel)]
+    return _plus(_dot(jnp.concatenate(taps, axis=-1), prepared), bias)
+
+
+# Depthwise: shifted multiply-adds -------------------------------------------------------------------------------------
+
+
+def _depthwise_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
+    return _channel_last(a) and a.num_group > 1 and specs[0].shape[-1] == a.num_group
+
+
+def _depthwise_prepare(a: Any, weight: Any) -> Any:
+    """Return the weight as (*kernel, C, filters per channel)."""
+    taps = jnp.moveaxis(weight[..., 0], 0, -1)
+    return taps.reshape(*a.kernel, a.num_group, a.num_filter // a.num_group)
+
+
+def _depthwise_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
+    stride, dilate, pad = steps = _steps(a)
+    out = steps.out(a, data)
+    x = _padded(data, [(p, p) for p in pad])
+    single = prepared.shape[-1] == 1
+    if single:
+        prepared = prepared[..., 0]
+    # Low precision is summed in float32, as XLA's own convolution does.
+    wide = jnp.float32 if data.dtype in (jnp.float16, jnp.bfloat16) else data.dtype
+    total: Any = None
+    for at in np.ndindex(*a.kernel):
+        tap = _tap(x, [i * d for i, d in zip(at, dilate, strict=True)], out, stride).astype(wide)
+        term = (tap if single else tap[..., None]) * prepared[at].astype(wide)
+        total = term if total is None else total + term
+    return _plus(total.astype(data.dtype).reshape(data.shape[0], *out, a.num_filter), bias)
+
+
+# Winograd F(2x2, 3x3) -------------------------------------------------------------------------------------------------
+#
+# Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015): a tile of 2 x 2 results needs 16 products
+# per channel pair instead of 36. With d a 4 x 4 tile of data and g a filter, the result is A' [(G g G') * (B' d B)] A.
+# Over all tiles and channels the products are 16 matrix products.
+
+# Larger tiles, F(4x4, 3x3), need fewer products still, but err by 2e-6 to 1e-5 and were not faster.
+_FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+
+# From this number of tiles on, 16 products of their own beat one batched product, which copies its operands together.
+_MANY_TILES = 256
+
+
+def _winograd_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
+    steps = _steps(a)
+    return (
+        _channel_last(a)
+        and tuple(a.kernel) == (3, 3)
+        and steps.stride == steps.dilate == (1, 1)
+        and a.num_group == 1
+        and np.dtype(specs[0].dtype) in (np.float32, np.float64)
+    )
+
+
+def _winograd_prepare(a: Any, weight: Any) -> Any:
+    """Return the transformed filters (16, C, num_filter)."""
+    g = jnp.asarray(_FILTER, weight.dtype)
+    grown = jnp.einsum("ai,oijc,bj->abco", g, weight, g, precision=_EXACT)
+    return grown.reshape(16, weight.shape[-1], a.num_filter)
+
+
+def _into_products(d: Sequence[Any]) -> list[Any]:
+    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+
+
+def _out_of_products(m: Sequence[Any]) -> list[Any]:
+    return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
+
+
+def _winograd_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
+    steps = _steps(a)
+    n, height, width, channels = data.shape
+    filters = prepared.shape[-1]
+    out_height, out_width = steps.out(a, data)
+    down, across = -(-out_height // 2), -(-out_width // 2)
+    (top, left), counts = steps.pad, (down, across)
+    x = _padded(data, [(top, 2 * down + 2 - top - height), (left, 2 * across + 2 - left - width)])
+    # Rows first, then a barrier: columns of neighbouring tiles overlap and would be computed twice.
+    rows = _into_products([_tap(x, (i, 0), (down, 2 * across + 2), (2, 1)) for i in range(4)])
+    rows = lax.optimization_barrier(rows)
+    tiles = [
+        tile.reshape(n * down * across, channels)
+        for row in rows
+        for tile in _into_products([_tap(row, (0, j), counts, (1, 2)) for j in range(4)])
+    ]
+    if n * down * across < _MANY_TILES:
+        products: Any = jnp.matmul(jnp.stack(tiles), prepared, precision=_EXACT)
+    else:
+        products = [jnp.matmul(tile, prepared[k], precision=_EXACT) for k, tile in enumerate(tiles)]
+    halves = [_out_of_products([products[4 * i + j] for j in range(4)]) for i in range(4)]
+    quarters = [_out_of_products([half[j] for half in halves]) for j in range(2)]
+    shape = (n, down, 1, across, 1, filters)
+    lines = [jnp.concatenate([quarters[j][i].reshape(shape) for j in range(2)], axis=4) for i in range(2)]
+    out = jnp.concatenate(lines, axis=2).reshape(n, 2 * down, 2 * across, filters)
+    return _plus(out[:, :out_height, :out_width], bias)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "xla": Strategy(_xla_applies, _xla_prepare, _xla_run),
+    "dot": Strategy(_dot_applies, _flat_prepare, _dot_run),
+    "winograd": Strategy(_winograd_applies, _winograd_prepare, _winograd_run),
+    "im2col": Strategy(_im2col_applies, _flat_prepare, _im2col_run),
+    "depthwise": Strategy(_depthwise_applies, _depthwise_prepare, _depthwise_run),
+}
+
+
+def choose(a: Any, specs: Sequence[Any], platform: str) -> str:
+    """Return the name of the strategy that is likely to be fastest; it applies to the convolution."""
+    if platform != "cpu":
+        return "xla"
+    data = specs[0]
+    for name in ("depthwise", "dot"):
+        if STRATEGIES[name].applies(a, specs, platform):
+            return name
+    if STRATEGIES["winograd"].applies(a, specs, platform) and min(data.shape[-1], a.num_filter) >= 16:
+        return "winograd"
+    return "xla"
