@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -13,10 +14,31 @@ from symjit.ops.shapes import Known, normalize_axis, same, unify
 
 __all__: list[str] = []
 
+
+# Functions whose gradient is computed from the result, which the next operator keeps anyway: of what JAX differentiates
+# the input, or something between input and result, would be kept besides.
+
+
+def _from_result(function: Callable[[Any], Any], pull: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """Return `function` with the gradient ``pull(result, head)``."""
+    made = jax.custom_vjp(function)
+
+    def forward(x: Any) -> tuple[Any, Any]:
+        y = function(x)
+        return y, y
+
+    made.defvjp(forward, lambda y, head: (pull(y, head),))
+    return made
+
+
+relu = _from_result(jax.nn.relu, lambda y, head: jnp.where(y > 0, head, jnp.zeros_like(head)))
+sigmoid = _from_result(jax.nn.sigmoid, lambda y, head: head * (y * (1 - y)))
+tanh = _from_result(jnp.tanh, lambda y, head: head * ((1 - y) * (1 + y)))
+
 _ACTIVATIONS = {
-    "relu": jax.nn.relu,
-    "sigmoid": jax.nn.sigmoid,
-    "tanh": jnp.tanh,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
     "softrelu": jax.nn.softplus,
     "softsign": jax.nn.soft_sign,
 }

@@ -7,8 +7,10 @@ spread, and are kept in float32 at least.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -71,6 +73,40 @@ def _scale_and_shift(a: Any, gamma: Any, beta: Any, moving_mean: Any, moving_var
     return scale.astype(beta.dtype), shift.astype(beta.dtype)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _normalized(x: Any, gamma: Any, beta: Any, eps: float, axis: int) -> tuple[Any, Any, Any]:
+    """Return ``(output, mean, variance)`` of a batch; no gradient flows through the last two."""
+    return _normalized_forward(x, gamma, beta, eps, axis)[0]
+
+
+def _normalized_forward(x: Any, gamma: Any, beta: Any, eps: float, axis: int) -> tuple[Any, Any]:
+    wide = _wide(x)
+    mean, var = _moments(wide, _others(axis, x.ndim))
+    slope = lax.rsqrt(var + eps)
+    scale = slope if gamma is None else slope * _at(gamma.astype(wide.dtype), axis, x.ndim)
+    out = (wide - mean) * scale + _at(beta.astype(wide.dtype), axis, x.ndim)
+    return (out.astype(x.dtype), mean.reshape(-1), var.reshape(-1)), (x, gamma, beta, mean, slope)
+
+
+def _normalized_backward(eps: float, axis: int, kept: Any, heads: Any) -> tuple[Any, Any, Any]:
+    # Written out for the memory's sake: of all values between x and the output, only vectors are kept.
+    x, gamma, beta, mean, slope = kept
+    others = _others(axis, x.ndim)
+    # XLA would compute what makes the head anew for each of its three uses, two of them in slow column sums.
+    head = lax.optimization_barrier(heads[0])
+    wide, centred = _wide(head), _wide(x) - mean
+    count = x.size // x.shape[axis]
+    total = jnp.sum(wide, others, keepdims=True, dtype=wide.dtype)
+    product = jnp.sum(wide * centred, others, keepdims=True, dtype=wide.dtype)
+    scale = slope if gamma is None else slope * _at(gamma.astype(wide.dtype), axis, x.ndim)
+    towards_x = scale * (wide - total / count - centred * (jnp.square(slope) * product / count))
+    towards_gamma = None if gamma is None else (product * slope).reshape(-1).astype(gamma.dtype)
+    return towards_x.astype(x.dtype), towards_gamma, total.reshape(-1).astype(beta.dtype)
+
+
+_normalized.defvjp(_normalized_forward, _normalized_backward)
+
+
 def _batch_norm(
     data: Any,
     gamma: Any,
@@ -87,22 +123,22 @@ def _batch_norm(
 ) -> tuple[Any, Any, Any, tuple[Any, Any]]:
     """Return ``(output, mean, variance, new moving statistics)``."""
     axis = normalize_axis(axis, data.ndim)
-    x = _wide(data)
     if train and not use_global_stats:
-        mean, var = (m.reshape(-1) for m in _moments(x, _others(axis, x.ndim)))
+        found: Any = _normalized(data, None if fix_gamma else gamma, beta, eps, axis)
         # The states take no part in the gradient.
-        batch = [lax.stop_gradient(m) for m in (mean, var)]
+        out, mean, var = found[0], *map(lax.stop_gradient, found[1:])
         states = [
-            (state.astype(x.dtype) * momentum + m * (1.0 - momentum)).astype(state.dtype)
-            for state, m in zip((moving_mean, moving_var), batch, strict=True)
+            (state.astype(m.dtype) * momentum + m * (1.0 - momentum)).astype(state.dtype)
+            for state, m in zip((moving_mean, moving_var), (mean, var), strict=True)
         ]
-    else:
-        mean, var, states = moving_mean.astype(x.dtype), moving_var.astype(x.dtype), [moving_mean, moving_var]
+        return out, mean, var, (states[0], states[1])
+    x = _wide(data)
+    mean, var = moving_mean.astype(x.dtype), moving_var.astype(x.dtype)
     scale = lax.rsqrt(var + eps)
     if not fix_gamma:
         scale = scale * gamma.astype(x.dtype)
     out = (x - _at(mean, axis, x.ndim)) * _at(scale, axis, x.ndim) + _at(beta.astype(x.dtype), axis, x.ndim)
-    return out.astype(data.dtype), mean, var, (states[0], states[1])
+    return out.astype(data.dtype), mean, var, (moving_mean, moving_var)
 
 
 def _batch_norm_shapes(a: Any, s: Known) -> dict[str, Any]:
