@@ -27,19 +27,22 @@ def rows_independent(
     """
     try:
         probe = {name: (_PROBE, *shape[1:]) for name, shape in inputs.items()}
-        found = infer(graph, {**shapes, **probe}, train=False)
+        found = infer(graph, {**shapes, **probe}, train=False, trust=True)
         if found.missing():
             return False
     except MXNetError:
         # The graph holds for one batch size only.
         return False
+    read = {(id(e.node), e.index) for e in (*graph.heads, *(e for node in graph.nodes for e in node.inputs))}
     batched: set[int] = set()
     for node in graph.nodes:
         if node.op is None:
             if node.name in inputs:
                 batched.add(id(node))
             continue
-        verdict = _visit(node, batched, lambda entry: found.shape(entry) or ())
+        # What nobody reads (the statistics of BatchNorm) may have any shape.
+        outputs = [Entry(node, i) for i in range(node.num_outputs) if (id(node), i) in read]
+        verdict = _visit(node, batched, outputs, lambda entry: found.shape(entry) or ())
         if verdict is None:
             return False
         if verdict:
@@ -47,9 +50,9 @@ def rows_independent(
     return all(id(head.node) in batched for head in graph.heads)
 
 
-def _visit(node: Node, batched: set[int], shape: Callable[[Entry], tuple[Any, ...]]) -> bool | None:
-    """Return whether the node's outputs are batched, None if it mixes rows."""
-    outputs = [shape(Entry(node, i)) for i in range(node.num_outputs)]
+def _visit(node: Node, batched: set[int], read: list[Entry], shape: Callable[[Entry], tuple[Any, ...]]) -> bool | None:
+    """Return whether the outputs that are read are batched, None if the node mixes rows."""
+    outputs = [shape(entry) for entry in read]
     operator, attrs = node.operator, node.params
     carried = [entry for entry in node.inputs if id(entry.node) in batched]
     if not carried:

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
 from symjit.ops.registry import Op, register_derived
 
 __all__ = ["Affine", "Derived", "Folding", "Strategy", "absorbs_after", "absorbs_before", "affine", "strategy"]
@@ -73,10 +75,12 @@ class Affine(NamedTuple):
 
     Attributes:
         op: from all inputs but the first to ``(scale, shift)``, two vectors.
+        apply: from the first input and these two to the result.
         axis: ``(attrs, rank) -> axis``.
     """
 
     op: Derived
+    apply: Derived
     axis: Axis
 
 
@@ -114,8 +118,14 @@ class Strategy(NamedTuple):
 def affine(operator: Op, axis: Axis) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Attach `Affine`: the decorated rule is ``(attrs, *all inputs but the first) -> (scale, shift)``."""
 
+    def apply(a: Any, data: Any, scale: Any, shift: Any) -> Any:
+        """Return ``scale data + shift``; a vector stands along the axis."""
+        others = [i for i in range(data.ndim) if i != axis(a, data.ndim)]
+        return data * jnp.expand_dims(scale, others) + jnp.expand_dims(shift, others)
+
     def attach(rule: Callable[..., Any]) -> Callable[..., Any]:
-        operator.affine = Affine(Derived(operator, "affine", rule, outputs=2), axis)
+        made = Derived(operator, "affine", rule, outputs=2), Derived(operator, "apply", apply)
+        operator.affine = Affine(*made, axis)
         return rule
 
     return attach

@@ -1,4 +1,7 @@
-"""Fold affine maps of channels (BatchNorm at inference) into the parameters of the layer before or after them."""
+"""Fold affine maps of channels (BatchNorm at inference) into the parameters of the layer before or after them.
+
+Those that are left become a product and a sum.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ def fold_affine(graph: Graph, parameters: Collection[str], specs: Inference) -> 
         parameters: names of the variables that count as constant.
         specs: shapes and dtypes of `graph`.
     """
-    return _fold_before(*_fold_after(graph, parameters, specs), parameters)
+    folded, ranks = _fold_after(graph, parameters, specs)
+    return _apply(_fold_before(folded, ranks, parameters), ranks, parameters)
 
 
 class _Users:
@@ -127,5 +131,22 @@ def _fold_before(graph: Graph, ranks: dict[int, Any], parameters: Collection[str
             return made
         below = inputs[0].node
         return _folded(node, inputs, folding, _maps(data, below.inputs), below.inputs[0], node.name)
+
+    return graph.rewrite(visit)
+
+
+def _apply(graph: Graph, ranks: dict[int, Any], parameters: Collection[str]) -> Graph:
+    """Compute the scale and shift of the maps that are left outside."""
+    constant, users = constant_nodes(graph, parameters), _Users(graph)
+
+    def visit(node: Node, inputs: tuple[Entry, ...]) -> Node | Sequence[Entry]:
+        made = with_inputs(node, inputs)
+        _, dtype = ranks.get(id(node), (None, None))
+        if dtype is None or dtype.itemsize < _LEAST_BYTES or not _affine(node, constant, users):
+            return made
+        maps = _maps(node, inputs)
+        apply = node.operator.affine.apply  # type: ignore[union-attr]
+        new = Node(apply.name, node.name, node.attrs, (inputs[0], Entry(maps, 0), Entry(maps, 1)))
+        return [Entry(new)] * node.num_outputs
 
     return graph.rewrite(visit)

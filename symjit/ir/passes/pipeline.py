@@ -12,6 +12,7 @@ from symjit.ir.passes.idle import drop_idle
 from symjit.ir.passes.layout import channels_last
 from symjit.ir.passes.parameters import Split, hoist
 from symjit.ir.passes.repeated import merge_repeated
+from symjit.ir.passes.shapes import settle_shapes
 from symjit.ir.passes.strategy import Choice, choose_strategies, heuristic
 
 __all__ = ["Compiled", "Step", "for_inference", "for_training"]
@@ -59,12 +60,13 @@ def for_inference(
     """
 
     def specs(of: Graph) -> Any:
-        return infer(of, shapes, dtypes, train=False)
+        return infer(of, shapes, dtypes, train=False, trust=True)
 
     def fold(of: Graph) -> Graph:
         return fold_affine(of, parameters, specs(of))
 
     passes: list[tuple[str, Callable[[Graph], Graph]]] = [
+        ("settle shapes", lambda of: settle_shapes(of, specs)),
         ("drop idle nodes", drop_idle),
         ("merge repeated nodes", merge_repeated),
         ("fold affine maps", fold),
@@ -86,9 +88,9 @@ def for_training(
     """Optimise a graph whose parameters change with every step: nothing is folded. See `for_inference`."""
 
     def specs(of: Graph) -> Any:
-        return infer(of, shapes, dtypes)
+        return infer(of, shapes, dtypes, trust=True)
 
-    steps = [Step("as given", graph)]
+    steps = [Step("as given", graph), Step("settle shapes", settle_shapes(graph, specs))]
     for name, run in _arranging(specs, platform, choice or heuristic(platform, True)):
         steps.append(Step(name, run(steps[-1].graph)))
     return tuple(steps)

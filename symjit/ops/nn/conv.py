@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from symjit.ops.attrs import NonNegativeInt, PositiveInt
-from symjit.ops.derived import absorbs_after, absorbs_before
+from symjit.ops.derived import absorbs_after, absorbs_before, strategy
 from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
+from symjit.ops.nn.strategies import STRATEGIES, choose
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, window, window_input
 
@@ -191,6 +192,17 @@ def convolution_v1(
     return _convolution(data, weight, bias, _Plan(data.shape, kernel, stride, dilate, pad, num_group, layout))
 
 
+def _running(run: Callable[[Any, Any, Any, Any], Any]) -> Callable[..., Any]:
+    def rule(a: Any, data: Any, weight: Any, bias: Any = None) -> Any:
+        return run(a, data, weight, bias)
+
+    return rule
+
+
+def _choose(a: Any, specs: Sequence[Any], platform: str, train: bool) -> str | None:
+    return None if train else choose(a, specs, platform)
+
+
 def _channel_axis(a: Any, rank: int) -> int:
     return image_layout(a.layout, len(a.kernel)).index("C")
 
@@ -221,6 +233,9 @@ for _each in (convolution, convolution_v1):
     _each.shape(_convolution_shapes)
     _each.layout(lambda a, perm: moved_layout(a.layout, perm, _LAYOUTS))
     _each.channels_last = _each.arranged = True
+    _each.choose = _choose
+    for _name, _way in STRATEGIES.items():
+        strategy(_each, _name, _way.applies, prepare=_way.prepare)(_running(_way.run))
     absorbs_after(_each, _channel_axis, no_bias="False")(_after)
     absorbs_before(_each, _unpadded_channel_axis, no_bias="False")(_before)
 
