@@ -197,7 +197,8 @@ def test_what_must_not_be_folded_is_not(obstacle: str) -> None:
     graph = net.graph
     values = values_of(graph, {"data": SHAPE, **({"other": (7, 4, 3, 3)} if obstacle == "weight" else {})})
     changed = assert_same(lambda g: INFERENCE["fold affine maps"](g, values), graph, values)
-    assert count(changed, "BatchNorm") == 1
+    # It stays a node of its own: a product and a sum, or as it is where more than its result is read.
+    assert count(changed, "BatchNorm" if obstacle == "its statistics" else "BatchNorm@apply") == 1
 
 
 def test_low_precision_is_not_folded() -> None:
