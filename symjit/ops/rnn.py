@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from symjit.ops.attrs import Fraction, PositiveInt
@@ -41,8 +43,7 @@ def _gru(x: tuple[Any, ...], r: Any, state: tuple[Any, ...], extra: Any) -> tupl
     # x[1] is the bias of the candidate's state share, which the reset gate scales with the share itself.
     gates, bias = x
     size = bias.shape[-1]
-    reset = jax.nn.sigmoid(gates[..., :size] + r[..., :size])
-    keep = jax.nn.sigmoid(gates[..., size : 2 * size] + r[..., size : 2 * size])
+    reset, keep = jnp.split(_sigmoid(gates[..., : 2 * size] + r[..., : 2 * size]), 2, axis=-1)
     candidate = jnp.tanh(gates[..., 2 * size :] + reset * (r[..., 2 * size :] + bias))
     return ((1.0 - keep) * candidate + keep * state[0].astype(bias.dtype),)
 
@@ -56,18 +57,89 @@ def _lstm(
     clip: tuple[float, float] | None,
     clip_nan: bool,
 ) -> tuple[Any, ...]:
-    enter, forget, candidate, leave = jnp.split(x[0] + r, 4, axis=-1)
-    cell = jax.nn.sigmoid(forget) * state[1] + jax.nn.sigmoid(enter) * jnp.tanh(candidate)
-    if clip is not None:
+    if clip is None:
+        out, cell = _lstm_step(x[0] + r, state[1])
+    else:
+        enter, forget, candidate, leave = jnp.split(_gates(x[0] + r), 4, axis=-1)
+        cell = forget * state[1] + enter * candidate
         bounded = jnp.clip(cell, *clip)
         cell = bounded if clip_nan else jnp.where(jnp.isnan(cell), clip[0], bounded)
-    out = jax.nn.sigmoid(leave) * jnp.tanh(cell)
+        out = leave * jnp.tanh(cell)
     return (out if extra is None else _dot(out, extra), cell)
+
+
+def _sigmoid(x: Any) -> Any:
+    # One function that XLA vectorises; a division costs more. The error is 1e-7 of 1, not of the result.
+    return jnp.tanh(x * 0.5) * 0.5 + 0.5
+
+
+def _gates(x: Any) -> Any:
+    """Return sigmoid, sigmoid, tanh and sigmoid of the four blocks, by one tanh over all of them."""
+    scale, shift = (
+        np.repeat(np.asarray(v, x.dtype), x.shape[-1] // 4) for v in ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5))
+    )
+    return jnp.tanh(x * scale) * scale + shift
+
+
+@jax.custom_vjp
+def _lstm_step(x: Any, cell: Any) -> tuple[Any, Any]:
+    """Return the new output and cell state from the gates' shares; kept are the gates and two numbers per cell."""
+    return _lstm_step_forward(x, cell)[0]
+
+
+def _lstm_step_forward(x: Any, cell: Any) -> tuple[Any, Any]:
+    gates = _gates(x)
+    enter, forget, candidate, leave = jnp.split(gates, 4, axis=-1)
+    new = forget * cell + enter * candidate
+    bent = jnp.tanh(new)
+    return (leave * bent, new), (gates, cell, bent)
+
+
+def _lstm_step_backward(kept: Any, heads: Any) -> tuple[Any, Any]:
+    (gates, cell, bent), (head, towards_new) = kept, heads
+    enter, forget, candidate, leave = jnp.split(gates, 4, axis=-1)
+    towards_new = towards_new + head * leave * ((1 - bent) * (1 + bent))
+    towards_x = (
+        towards_new * candidate * enter * (1 - enter),
+        towards_new * cell * forget * (1 - forget),
+        towards_new * enter * ((1 - candidate) * (1 + candidate)),
+        head * bent * leave * (1 - leave),
+    )
+    return jnp.concatenate(towards_x, axis=-1), towards_new * forget
+
+
+_lstm_step.defvjp(_lstm_step_forward, _lstm_step_backward)
 
 
 def _dot(x: Any, weight: Any) -> Any:
     """Return ``x W^T`` over the last axis."""
     return lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)
+
+
+@jax.custom_vjp
+def _state_share(state: Any, transposed: Any, weight: Any) -> Any:
+    """Return ``state @ transposed``, whose gradient is a product with `weight`, the same matrix the other way round.
+
+    XLA lays out the second factor anew in every step of a loop unless it stands as the product reads it.
+    """
+    return _product(state, transposed)
+
+
+def _state_share_forward(state: Any, transposed: Any, weight: Any) -> tuple[Any, Any]:
+    return _product(state, transposed), (state, weight)
+
+
+def _state_share_backward(kept: Any, head: Any) -> tuple[Any, None, Any]:
+    state, weight = kept
+    towards_weight = lax.dot_general(head, state, (((0,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
+    return _product(head, weight), None, towards_weight
+
+
+_state_share.defvjp(_state_share_forward, _state_share_backward)
+
+
+def _product(x: Any, y: Any) -> Any:
+    return lax.dot_general(x, y, (((1,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
 
 
 # The recurrence ------------------------------------------------------------------------------------------------------
@@ -78,11 +150,12 @@ def _dot(x: Any, weight: Any) -> Any:
 
 def _scan(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: Any, state: Any) -> Any:
     """Return the final state and the output of every step; steps that are not `valid` leave the state alone."""
+    transposed = lax.stop_gradient(weight.T)
 
     def step(state: tuple[Any, ...], now: tuple[Any, Any]) -> tuple[Any, Any]:
         x, live = now
         x = tuple(each.astype(_accumulator(each.dtype)) for each in x)
-        new = cell(x, _dot(state[0], weight).astype(x[0].dtype), state, extra)
+        new = cell(x, _state_share(state[0], transposed, weight).astype(x[0].dtype), state, extra)
         new = tuple(n.astype(old.dtype) for n, old in zip(new, state, strict=True))
         if live is not None:
             new = tuple(jnp.where(live[:, None], n, old) for n, old in zip(new, state, strict=True))
@@ -176,16 +249,29 @@ class _Form(NamedTuple):
                 f"the parameters have shape {parameters.shape}, expected ({self.size(width)},) "
                 f"for data of {width} features and {self}"
             )
-        parts, at = self.parts(width), 0
-
-        def take(*shape: int) -> Any:
-            nonlocal at
-            start, at = at, at + math.prod(shape)
-            return parameters[start:at].reshape(shape)
-
-        weights = [tuple(None if shape is None else take(*shape) for shape in part) for part in parts]
-        biases = [(take(part.i2h[0]), take(part.i2h[0])) for part in parts]
+        parts = self.parts(width)
+        shapes = [shape for part in parts for shape in part if shape is not None]
+        shapes += [(part.i2h[0],) for part in parts for _ in range(2)]
+        arrays = iter(_cut(parameters, tuple(shapes)))
+        weights = [tuple(None if shape is None else next(arrays) for shape in part) for part in parts]
+        biases = [(next(arrays), next(arrays)) for _ in parts]
         return [(*matrices, *pair) for matrices, pair in zip(weights, biases, strict=True)]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _cut(vector: Any, shapes: tuple[tuple[int, ...], ...]) -> list[Any]:
+    """Return the arrays of these shapes that stand one after the other in a vector."""
+    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+    starts = [0, *ends[:-1]]
+    return [vector[start:end].reshape(shape) for start, end, shape in zip(starts, ends, shapes, strict=True)]
+
+
+def _cut_backward(shapes: tuple[tuple[int, ...], ...], kept: None, heads: list[Any]) -> tuple[Any]:
+    # One copy; JAX would pad every piece to the whole length and add them up.
+    return (jnp.concatenate([head.reshape(-1) for head in heads]),)
+
+
+_cut.defvjp(lambda vector, shapes: (_cut(vector, shapes), None), _cut_backward)
 
 
 def _form(a: Any) -> _Form:
