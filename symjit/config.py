@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from symjit.base import MXNetError
 
-__all__ = ["CACHE_DIR", "CACHE_SIZE", "JSON_MEMORY", "SETTINGS", "Setting", "enable_compilation_cache"]
+__all__ = ["AUTOTUNE", "CACHE_DIR", "CACHE_SIZE", "JSON_MEMORY", "SETTINGS", "Setting", "enable_compilation_cache"]
 
 T = TypeVar("T")
 
@@ -78,8 +78,24 @@ JSON_MEMORY = Setting(
     "SYMJIT_JSON_MEMORY", lambda: 64, _mebibytes, "memory in MiB that reading a Symbol JSON file may take"
 )
 
+
+def _tuning(text: str) -> str:
+    if text not in ("0", "1", "2"):
+        raise ValueError("expected 0, 1 or 2")
+    return "off" if text == "0" else "on"
+
+
+#: Whether strategies (such as how a convolution is computed) are chosen by timing them: ``"on"``; by rules alone:
+#: ``"off"``; or by what was timed before and by rules elsewhere: ``"known"``, where the variable is not set.
+AUTOTUNE = Setting(
+    "MXNET_CUDNN_AUTOTUNE_DEFAULT",
+    lambda: "known",
+    _tuning,
+    "1 or 2 times the strategies of every convolution once and keeps the winners, 0 ignores them",
+)
+
 #: Every setting, by the name of its environment variable.
-SETTINGS: dict[str, Setting] = {setting.name: setting for setting in (CACHE_DIR, CACHE_SIZE, JSON_MEMORY)}
+SETTINGS: dict[str, Setting] = {setting.name: setting for setting in (CACHE_DIR, CACHE_SIZE, JSON_MEMORY, AUTOTUNE)}
 
 
 def enable_compilation_cache() -> Path | None:

@@ -21,6 +21,7 @@ from symjit.ir.graph import Graph, Node
 from symjit.ir.lower import Lowered, lower
 from symjit.ir.passes.parameters import parameter_names
 from symjit.ir.passes.pipeline import for_inference, for_training
+from symjit.tuning import choice
 
 __all__ = ["Prediction", "Program", "Residuals", "is_inexact", "pull_back"]
 
@@ -116,7 +117,9 @@ class Program:
         values = zip((*self.lowered.arguments, *self.lowered.aux_states), (*args, *aux), strict=True)
         specs = {name: (x.shape, x.dtype) for name, x in values}
         shapes, dtypes = ({name: spec[i] for name, spec in specs.items()} for i in (0, 1))
-        return lower(for_training(self.graph, shapes, dtypes, self.platform)[-1].graph)
+        return lower(
+            for_training(self.graph, shapes, dtypes, self.platform, choice(self.platform, True, self.options))[-1].graph
+        )
 
     @cached_property
     def train(self) -> Callable[..., Any]:
@@ -222,7 +225,14 @@ class Prediction:
     ) -> None:
         self.specs, self.constant = dict(specs), parameters
         shapes, dtypes = ({name: spec[i] for name, spec in specs.items()} for i in (0, 1))
-        compiled = for_inference(program.graph, parameters, shapes, dtypes, program.platform)
+        compiled = for_inference(
+            program.graph,
+            parameters,
+            shapes,
+            dtypes,
+            program.platform,
+            choice(program.platform, False, program.options),
+        )
         self.steps, self.split = compiled.steps, compiled.split
         self._lowered, self._prologue = lower(self.split.graph), lower(self.split.prologue)
         #: The variables that the prologue reads, and those of the body, in the order of `__call__`.
