@@ -64,7 +64,7 @@ def test_the_fastest_wins(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatc
             return fast.run(*inputs)
 
         return {
-            name: fast if name == "winograd" else fast._replace(run=slow) for name in list(found)[:1] + ["winograd"]
+            name: fast if name == "winograd" else fast._replace(run=slow) for name in [*list(found)[:1], "winograd"]
         }
 
     monkeypatch.setattr(tuning, "_candidates", with_a_slow_one)
