@@ -245,6 +245,8 @@ def _check_counts(graph: Graph) -> None:
         operator = None if node.op is None else registry.lookup(node.op)
         if operator is None:
             continue
+        if registry.is_derived(node.op or ""):
+            raise _Damaged(f"node {shown(node.name)}: {node.op} is an operator of the compiler's own, in no file")
         params = attributes(operator, node.attrs)
         if operator.variadic:
             _check_variadic(node, operator, params)

@@ -23,7 +23,7 @@ from symjit.ops.shapes import Known, Rule, known
 if typing.TYPE_CHECKING:
     from symjit.ops.derived import Affine, Folding, Strategy
 
-__all__ = ["REQUIRED", "Attr", "Op", "get", "lookup", "names", "op", "ops", "register_derived"]
+__all__ = ["REQUIRED", "Attr", "Op", "get", "is_derived", "lookup", "names", "op", "ops", "register_derived"]
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -491,6 +491,11 @@ def get(name: str) -> Op:
 def lookup(name: str) -> Op | None:
     """Return the operator of a name or alias, or None; of a derived one too."""
     return _OPS.get(name) or _DERIVED.get(name)
+
+
+def is_derived(name: str) -> bool:
+    """Return whether a name is that of an operator which passes alone put into graphs."""
+    return name in _DERIVED
 
 
 def register_derived(operator: Op) -> None:

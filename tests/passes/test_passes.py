@@ -249,3 +249,11 @@ def test_any_strategy_gives_the_same(graph: Graph, data: st.DataObject) -> None:
         return data.draw(st.sampled_from([None, *names]))
 
     assert_same(lambda g: choose_strategies(g, specs_of(g, values), "cpu", choice), moved, values, tolerance=2e-5)
+
+
+def test_a_file_can_not_name_what_passes_make() -> None:
+    text = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=3, name="fc").tojson()
+    changed = text.replace('"op": "FullyConnected"', '"op": "FullyConnected@transposed"')
+    assert changed != text
+    with pytest.raises(mx.MXNetError, match="FullyConnected@transposed is an operator of the compiler's own"):
+        mx.sym.load_json(changed)
