@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symjit.ops.nn import strategies
 from symjit.ops.nn.strategies import STRATEGIES, choose
 from tests.compare import close
 
@@ -177,6 +178,39 @@ def test_dtypes(name: str, row: str, dtype: str, tolerance: float) -> None:
     with jax.enable_x64(True):
         got = np.asarray(jax.jit(runner(name, ROWS[row]))(*inputs))
     close(got, reference(ROWS[row], None, *inputs)[0].astype(dtype), tolerance, f"{name} of {row} in {dtype}")
+
+
+def test_winograd_image_by_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row((3, 9, 8, 5), 6, (3, 3), pad=(1, 1))
+    want = reference(row, None, *row.inputs())[0].astype(np.float32)
+    assert "while" not in jax.jit(runner("winograd", row)).lower(*row.inputs()).as_text()
+    monkeypatch.setattr(strategies, "_CACHED", 0)
+    mapped = jax.jit(runner("winograd", row))
+    assert "while" in mapped.lower(*row.inputs()).as_text()
+    close(np.asarray(mapped(*row.inputs())), want, 2e-6, "image by image")
+
+
+CHOICES = {
+    "depthwise": [Row((1, 14, 14, 64), 64, (3, 3), pad=(1, 1), groups=64)],
+    "grouped": [Row((1, 14, 14, 64), 64, (3, 3), pad=(1, 1), groups=8)],
+    "dot": [Row((1, 14, 14, 64), 64, (1, 1), (2, 2))],
+    "winograd": [Row((1, 14, 14, 64), 64, (3, 3), pad=(1, 1)), Row((8, 112, 112, 128), 128, (3, 3), pad=(1, 1))],
+    "im2col": [Row((1, 56, 56, 3), 32, (3, 3), (2, 2))],
+    "xla": [
+        Row((1, 56, 56, 3), 64, (7, 7), (2, 2), (3, 3)),
+        Row((1, 54, 54, 16), 64, (3, 3), pad=(1, 1)),
+        Row((1, 224, 224, 64), 64, (3, 3), pad=(1, 1)),
+        Row((1, 14, 14, 64), 64, (3, 3), (2, 2), (1, 1)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_is_chosen(name: str) -> None:
+    for row in CHOICES[name]:
+        specs = [jax.ShapeDtypeStruct(row.shape, jnp.float32)]
+        assert choose(row.attrs, specs, "cpu") == name
+        assert choose(row.attrs, specs, "gpu") == "xla"
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
