@@ -17,6 +17,7 @@ from symjit.ir.passes.parameters import hoist
 from symjit.ir.passes.pipeline import for_inference, for_training
 from symjit.ir.passes.repeated import merge_repeated
 from symjit.ir.passes.strategy import applicable, choose_strategies
+from tests.compare import close
 from tests.passes.evaluate import assert_same, constants, count, outputs, specs_of, values_of
 from tests.passes.random_graphs import SHAPE, networks
 from tests.test_networks import FOLDER, NAMES
@@ -88,7 +89,8 @@ def test_prologue_and_body_make_the_whole(graph: Graph) -> None:
     split = hoist(folded, constants(graph))
     prepared = dict(zip(split.names, outputs(split.prologue, values), strict=True)) if split.names else {}
     for got, want in zip(outputs(split.graph, {**values, **prepared}), outputs(folded, values), strict=True):
-        np.testing.assert_array_equal(got, want)
+        # Not bit for bit: a product whose right side is given adds up in another order than one that makes it.
+        close(np.asarray(got), np.asarray(want), 2e-6, "prologue and body")
     left = {node.name for node in split.graph.variables}
     for node in split.graph.nodes:
         # What is left depends on something that changes.
