@@ -27,6 +27,7 @@ class Derived(Op):
         suffix: its name is that of `base`, ``@`` and this.
         rule: ``rule(attrs, *inputs) -> outputs``; the names of its parameters after the first are the inputs, and those
             that have a default may be absent.
+            All are parameters but for a first one that is also the first input of `base`.
         outputs: number of outputs.
         absent: inputs that these attributes leave out; by default those that `base` leaves out.
     """
@@ -47,7 +48,7 @@ class Derived(Op):
         self.__name__ = rule.__name__
         self.inputs = tuple(inspect.signature(rule).parameters)[1:]
         self.variadic, self.count = False, ""
-        self.params, self.aux = frozenset(self.inputs) & base.params, ()
+        self.params, self.aux = frozenset(self.inputs[self.inputs[:1] == base.inputs[:1] :]), ()
         self.init, self.role, self.infer_as = {}, {}, None
         self.shape_rule = self.dtype_rule = self.grad_rule = None
         self.needs_key = self.needs_train = self.needs_subgraphs = False

@@ -136,6 +136,19 @@ def test_a_convolutional_network_keeps_one_transpose_at_each_end() -> None:
     assert all(node.params.layout == "NHWC" for node in changed.nodes if node.op == "Convolution")
 
 
+def test_a_batch_norm_that_is_left_does_not_part_the_layers() -> None:
+    """As in DenseNet, where the norm comes before the activation."""
+    x = block(mx.sym.var("data"), "first", 4)
+    for name in "ab":
+        norm = mx.sym.Activation(mx.sym.BatchNorm(x, fix_gamma=False, name=f"{name}_bn"), act_type="relu")
+        x = mx.sym.Concat(x, mx.sym.Convolution(norm, kernel=(3, 3), pad=(1, 1), num_filter=4, name=name), dim=1)
+    graph = x.graph
+    values = values_of(graph, {"data": SHAPE})
+    changed = assert_same(lambda g: whole(g, values), graph, values)
+    body = hoist(changed, constants(graph)).graph
+    assert count(body, "BatchNorm@apply") == count(body, "transpose") == 2
+
+
 def test_every_batch_norm_is_folded() -> None:
     graph = resnet().graph
     values = values_of(graph, {"data": SHAPE})
