@@ -199,10 +199,6 @@ def _running(run: Callable[[Any, Any, Any, Any], Any]) -> Callable[..., Any]:
     return rule
 
 
-def _choose(a: Any, specs: Sequence[Any], platform: str, train: bool) -> str | None:
-    return None if train else choose(a, specs, platform)
-
-
 def _channel_axis(a: Any, rank: int) -> int:
     return image_layout(a.layout, len(a.kernel)).index("C")
 
@@ -233,7 +229,7 @@ for _each in (convolution, convolution_v1):
     _each.shape(_convolution_shapes)
     _each.layout(lambda a, perm: moved_layout(a.layout, perm, _LAYOUTS))
     _each.channels_last = _each.arranged = True
-    _each.choose = _choose
+    _each.choose = choose
     for _name, _way in STRATEGIES.items():
         strategy(_each, _name, _way.applies, prepare=_way.prepare)(_running(_way.run))
     absorbs_after(_each, _channel_axis, no_bias="False")(_after)

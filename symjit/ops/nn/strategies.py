@@ -330,10 +330,11 @@ def _winograd_pays(a: Any, data: Any) -> bool:
     return channels * filters >= _WINOGRAD_GAIN * (channels + filters) and _between(a, data) <= _WINOGRAD_BYTES
 
 
-def choose(a: Any, specs: Sequence[Any], platform: str) -> str:
-    """Return the name of the strategy that is likely to be fastest; it applies to the convolution.
+def choose(a: Any, specs: Sequence[Any], platform: str, train: bool = False) -> str | None:
+    """Return the name of the strategy that is likely to be fastest, None for the plain convolution.
 
-    The rules are measured on one core with AVX2, batches of 1 and 8, with XLA's library YNN off.
+    The rules are measured on one core with AVX2, batches of 1 and 8, with XLA's library YNN off; those of training, at
+    batches of 32 and 64.
     """
 
     def can(name: str) -> bool:
@@ -345,6 +346,9 @@ def choose(a: Any, specs: Sequence[Any], platform: str) -> str:
     for name in ("depthwise", "grouped", "dot"):
         if can(name):
             return name
+    if train:
+        # Forward and both gradients together, none of the others is faster than the plain convolution in a network.
+        return None
     if can("winograd") and _winograd_pays(a, data):
         return "winograd"
     if can("im2col") and math.prod(a.kernel) * data.shape[-1] <= _THIN:
