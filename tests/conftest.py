@@ -1,4 +1,4 @@
-"""One environment for all tests: eight virtual CPU devices, strict dtype promotion, no cache on disk."""
+"""One environment for all tests: eight virtual CPU devices, strict dtype promotion, no cache on disk, no tuned winners."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 # Before JAX is imported; subprocesses inherit them. JAX_PLATFORMS=cuda,cpu runs the tests with a GPU.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["SYMJIT_CACHE_SIZE"] = "0"
+os.environ["MXNET_CUDNN_AUTOTUNE_DEFAULT"] = "0"
 
 from collections.abc import Iterator
 
