@@ -16,19 +16,19 @@ OURS = "symjit"
 ORDER = ("MXNet", "MXNet, no fusion", "onnxruntime", OURS)
 
 
-def peer(row: Row) -> tuple[str, float] | None:
-    """Return the fastest peer whose outputs are right, with its milliseconds."""
+def peer(row: Row, maker: str = "") -> tuple[str, float] | None:
+    """Return the fastest peer whose outputs are right, with its milliseconds; `maker` begins the names that count."""
     found = [
         (result["ms"], name)
         for name, result in row["results"].items()
-        if name != OURS and "ms" in result and result["error"] <= TOLERANCE
+        if name != OURS and name.startswith(maker) and "ms" in result and result["error"] <= TOLERANCE
     ]
     return (min(found)[1], min(found)[0]) if found else None
 
 
-def ratio(row: Row) -> float | None:
+def ratio(row: Row, maker: str = "") -> float | None:
     """Return the fastest peer's time over symjit's; None where there is no peer or symjit's outputs are wrong."""
-    best, ours = peer(row), row["results"].get(OURS, {})
+    best, ours = peer(row, maker), row["results"].get(OURS, {})
     return best[1] / ours["ms"] if best and "ms" in ours and ours["error"] <= TOLERANCE else None
 
 
@@ -92,8 +92,12 @@ def summary(rows: list[Row]) -> list[str]:
             worst, row = min(found, key=lambda item: item[0])
             where = f"{row['name']}, batch {row['batch']}" + (f", {heading(row['cores'])}" if name == "all" else "")
             mean = geometric_mean([value for value, _ in found])
-            body.append([name, f"{len(found)} of {len(group)}", f"{mean:.2f}", f"{worst:.2f} ({where})"])
-    return table(["", "compared", "geometric mean", "worst"], body) if body else ["There was no peer."]
+            alone = [value for row in group if (value := ratio(row, "MXNet"))]
+            against = f"{geometric_mean(alone):.2f}" if alone else "-"
+            body.append([name, f"{len(found)} of {len(group)}", f"{mean:.2f}", f"{worst:.2f} ({where})", against])
+    if not body:
+        return ["There was no peer."]
+    return table(["", "compared", "geometric mean", "worst", "geometric mean, MXNet the only peer"], body)
 
 
 def cells(rows: list[Row], show: Any) -> list[str]:
