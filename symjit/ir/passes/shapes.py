@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from symjit.base import MXNetError
 from symjit.ir.graph import Entry, Graph, Node, with_inputs
 from symjit.ir.infer import Inference
 from symjit.ir.lower import is_open
@@ -26,8 +27,13 @@ def settle_shapes(graph: Graph, specs: Callable[[Graph], Inference]) -> Graph:
         if not is_open(node) or node.operator.sized is None:
             return with_inputs(node, inputs)
         operator = node.operator
-        attrs = operator.sized(node.params, found.spec(Entry(node)).shape)  # type: ignore[misc]
+        texts = operator.format_attrs(operator.sized(node.params, found.spec(Entry(node)).shape))  # type: ignore[misc]
+        try:
+            operator.parse_attrs(texts)
+        except MXNetError:
+            # No attribute states the shape of a range that fills it: that node stays open.
+            return node
         kept = {name: text for name, text in node.attrs.items() if name[:2] == "__"}
-        return node.replace(attrs={**kept, **operator.format_attrs(attrs)}, inputs=inputs)
+        return node.replace(attrs={**kept, **texts}, inputs=inputs)
 
     return graph.rewrite(visit)
