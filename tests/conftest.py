@@ -1,4 +1,4 @@
-"""One environment for all tests: eight virtual CPU devices, strict dtype promotion, no cache on disk, no tuned winners."""
+"""One environment for all tests: eight virtual CPU devices, strict dtype promotion, nothing kept or tuned on disk."""
 
 from __future__ import annotations
 

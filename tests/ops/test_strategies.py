@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -144,7 +145,17 @@ def runner(name: str, row: Row) -> Any:
     return run
 
 
-@pytest.mark.parametrize(("name", "row"), CASES)
+def sampled(cases: list[tuple[str, str]]) -> list[Any]:
+    """Return the cases, all but the first four of each strategy marked slow."""
+    seen: Counter[str] = Counter()
+    found = []
+    for case in cases:
+        seen[case[0]] += 1
+        found.append(pytest.param(*case, marks=[pytest.mark.slow] if seen[case[0]] > 4 else []))
+    return found
+
+
+@pytest.mark.parametrize(("name", "row"), sampled(CASES))
 def test_values_and_gradients(name: str, row: str) -> None:
     inputs = ROWS[row].inputs()
     shape = reference(ROWS[row], None, *inputs)[0].shape
@@ -172,6 +183,7 @@ DTYPES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row"), [case for case in CASES if case[1] in DTYPES])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float16", 2e-3)])
 def test_dtypes(name: str, row: str, dtype: str, tolerance: float) -> None:
