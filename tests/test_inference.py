@@ -320,3 +320,21 @@ def test_simple_bind_names_what_is_unknown() -> None:
     assert "softmax_label' (" not in str(caught.value) and "no inputs" not in str(caught.value)
     with pytest.raises(MXNetError, match=r"\['dta'\] are no inputs of this symbol"):
         classifier().simple_bind(mx.cpu(), dta=(4, 10))
+
+
+# Rules taken at their word --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if i % 5 == 0 else pytest.mark.slow) for i, n in enumerate(NAMES)]
+)
+@pytest.mark.parametrize("train", [False, True])
+def test_trust_changes_nothing(name: str, train: bool) -> None:
+    """What the rules say without tracing the operators is what tracing them gives."""
+    graph = mx.sym.load(str(FOLDER / f"{name}.json")).graph
+    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
+        values = {key.split(":", 1)[1]: file[key] for key in file.files if key.startswith(("arg:", "aux:"))}
+    given = {n: x.shape for n, x in values.items()}, {n: x.dtype for n, x in values.items()}
+    traced, trusted = infer(graph, *given, train=train), infer(graph, *given, train=train, trust=True)
+    assert trusted.shapes == traced.shapes
+    assert trusted.dtypes == traced.dtypes
