@@ -23,7 +23,7 @@ from tests.passes.random_graphs import SHAPE, networks
 from tests.test_networks import FOLDER, NAMES
 
 #: Examples of a property: few by default, for each compiles two programs.
-FEW, MANY = (settings(max_examples=n, deadline=None, derandomize=True) for n in (5, 100))
+FEW, MANY = (settings(max_examples=n, deadline=None, derandomize=True) for n in (5, 25))
 
 
 def whole(graph: Graph, values: dict[str, np.ndarray]) -> Graph:
