@@ -23,7 +23,10 @@ from symjit.ir.passes.parameters import parameter_names
 from symjit.ir.passes.pipeline import for_inference, for_training
 from symjit.tuning import choice
 
-__all__ = ["Prediction", "Program", "Residuals", "is_inexact", "pull_back"]
+__all__ = ["MOST_SHAPES", "Prediction", "Program", "Residuals", "is_inexact", "pull_back"]
+
+#: Sets of input shapes whose compiled programs are kept at a time.
+MOST_SHAPES = 4096
 
 # XLA's fusion copies producers into their consumers. In the backward of an unrolled network, a long elementwise chain,
 # compile time explodes then: 100 LSTM steps (1,300 nodes) take 40 s, and 3 s without fusion.
@@ -76,6 +79,8 @@ class Program:
         graph: the graph.
         platform: ``"cpu"``, ``"gpu"`` or ``"tpu"``.
         lowered: the graph as it was given, as a pure function.
+        options: compile options of an inference forward.
+        products: the same where all matrix products are laid out for XLA's own code (the fact ``arranged``).
         traces: how often each function was traced; a test's recompile budget reads it.
     """
 
@@ -93,6 +98,7 @@ class Program:
         many = len(graph.nodes) - len(graph.variables) > _MANY_NODES
         cpu = platform == "cpu"
         self.options = _known(_OWN_CONVOLUTIONS if cpu else {})
+        self.products = {**self.options, **_known(_OWN_PRODUCTS if cpu else {})}
         self._forward_options = _known(_TRAINING_FORWARD if cpu else {})
         self._backward_options = {**_known(_TRAINING_BACKWARD if cpu else {}), **_known(_UNFUSED if many else {})}
 
@@ -109,6 +115,8 @@ class Program:
         key = (tuple(specs.items()), parameters)
         found = self._predictions.get(key)
         if found is None:
+            if len(self._predictions) > MOST_SHAPES:
+                self._predictions.clear()
             found = self._predictions[key] = Prediction(self, specs, parameters)
         return found
 
@@ -118,7 +126,9 @@ class Program:
         specs = {name: (x.shape, x.dtype) for name, x in values}
         shapes, dtypes = ({name: spec[i] for name, spec in specs.items()} for i in (0, 1))
         return lower(
-            for_training(self.graph, shapes, dtypes, self.platform, choice(self.platform, True, self.options))[-1].graph
+            for_training(
+                self.graph, shapes, dtypes, self.platform, choice(self.platform, True, self._backward_options)
+            )[-1].graph
         )
 
     @cached_property
@@ -231,7 +241,7 @@ class Prediction:
             shapes,
             dtypes,
             program.platform,
-            choice(program.platform, False, program.options),
+            choice(program.platform, False, program.products),
         )
         self.steps, self.split = compiled.steps, compiled.split
         self._lowered, self._prologue = lower(self.split.graph), lower(self.split.prologue)
@@ -245,7 +255,11 @@ class Prediction:
             return self._lowered(values[:count], values[count:], key, False)[0]
 
         #: ``(values of `inputs`, key) -> outputs``, compiled.
-        self.run = jax.jit(run, compiler_options={**program.options, **_products(self.split.graph, program.platform)})
+        heavy = [
+            node.operator for node in self.split.graph.nodes if node.op is not None and node.operator.cast == "low"
+        ]
+        options = program.products if all(operator.arranged for operator in heavy) else program.options
+        self.run = jax.jit(run, compiler_options=options)
 
     @cached_property
     def _prepare(self) -> Callable[..., Any]:
@@ -257,12 +271,6 @@ class Prediction:
         if not self.split.names:
             return {}
         return dict(zip(self.split.names, self._prepare(list(values)), strict=True))
-
-
-def _products(graph: Graph, platform: str) -> dict[str, str]:
-    """Return the option for the matrix products of a graph: XLA's own, if all of them are laid out for these."""
-    heavy = [node.operator for node in graph.nodes if node.op is not None and node.operator.cast == "low"]
-    return _known(_OWN_PRODUCTS if platform == "cpu" and all(op.arranged for op in heavy) else {})
 
 
 def _known(options: Mapping[str, str]) -> dict[str, str]:

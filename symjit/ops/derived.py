@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 
 from symjit.ops.registry import Op, register_derived
 
-__all__ = ["Affine", "Derived", "Folding", "Strategy", "absorbs_after", "absorbs_before", "affine", "strategy"]
+__all__ = ["Affine", "Derived", "Folding", "Strategy", "absorbs", "affine", "strategy"]
 
 Axis = Callable[[Any, int], int]
 
@@ -55,8 +55,8 @@ class Derived(Op):
         self.sized, self._draws, self._inputs = None, None, None
         self._absent = absent or base._absent
         self._outputs, self._visible, self._output_names = outputs, None, None
-        self.affine = self.absorbs_after = self.absorbs_before = self.idle = self.choose = None
-        self.strategies = {}
+        self.affine = self.idle = self.choose = None
+        self.absorbs, self.strategies = {}, {}
         register_derived(self)
 
     def call(self, attrs: Any, inputs: Sequence[Any], **_: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -132,25 +132,16 @@ def affine(operator: Op, axis: Axis) -> Callable[[Callable[..., Any]], Callable[
     return attach
 
 
-def absorbs_after(
-    operator: Op, axis: Callable[[Any, int], int | None], **changes: str
+def absorbs(
+    operator: Op, where: Literal["after", "before"], axis: Callable[[Any, int], int | None], **changes: str
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Attach `Folding` of a map of the result: ``rule(attrs, weight, scale, shift, bias=None) -> (weight, bias)``."""
+    """Attach `Folding` of a map of the result (``"after"`` the operator) or of its data (``"before"`` it).
+
+    The decorated rule is ``rule(attrs, weight, scale, shift, bias=None) -> (weight, bias)``.
+    """
 
     def attach(rule: Callable[..., Any]) -> Callable[..., Any]:
-        operator.absorbs_after = Folding(Derived(operator, "after", rule, outputs=2), axis, changes)
-        return rule
-
-    return attach
-
-
-def absorbs_before(
-    operator: Op, axis: Callable[[Any, int], int | None], **changes: str
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Attach `Folding` of a map of the data: ``rule(attrs, weight, scale, shift, bias=None) -> (weight, bias)``."""
-
-    def attach(rule: Callable[..., Any]) -> Callable[..., Any]:
-        operator.absorbs_before = Folding(Derived(operator, "before", rule, outputs=2), axis, changes)
+        operator.absorbs[where] = Folding(Derived(operator, where, rule, outputs=2), axis, changes)
         return rule
 
     return attach
@@ -163,13 +154,17 @@ def strategy(
     *,
     prepare: Callable[[Any, Any], Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Attach a `Strategy`; the decorated rule is ``rule(attrs, *inputs)`` with the prepared weight."""
+    """Attach a `Strategy`; the decorated rule is ``rule(attrs, *inputs)`` with the prepared weight.
+
+    No matrix product of it has a transposed right side (the fact ``arranged``).
+    """
 
     def attach(rule: Callable[..., Any]) -> Callable[..., Any]:
         if name in operator.strategies:
             raise TypeError(f"operator {operator.name} has a strategy {name!r} already")
         made = None if prepare is None else Derived(operator, f"{name}.weight", prepare, absent=lambda a: ())
         operator.strategies[name] = Strategy(name, Derived(operator, name, rule), made, when)
+        operator.strategies[name].op.arranged = True
         return rule
 
     return attach

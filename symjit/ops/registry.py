@@ -62,11 +62,11 @@ class Op:
         cast: ``"low"`` gains from low precision, ``"any"`` tolerates it, ``"float32"`` needs full precision.
         rows: whether output row i depends on row i of the inputs alone; a bool or a function of the attributes.
         idle: ``attrs -> bool``, whether an inference forward returns the first input as it is.
-        affine, absorbs_after, absorbs_before, strategies: see `symjit.ops.derived`.
+        affine, absorbs, strategies: see `symjit.ops.derived`.
         choose: ``(attrs, specs, platform, train) -> name`` of the strategy that measurements favour, None for the
             default.
         channels_last: whether it is faster with the channels last, on platforms where that matters.
-        arranged: whether no matrix product of it, with the strategy that `choose` names, has a transposed right side.
+        arranged: whether no matrix product of it has a transposed right side.
         vectors: inputs of rank 1 that stand along axis 1 of the data, in an operator of any layout.
         needs_key: whether the function takes a random key; `draws` tells when it looks at it.
         sized: for an operator without inputs whose users may decide its shape: ``(attrs, shape) -> attrs`` that give
@@ -122,8 +122,7 @@ class Op:
         self.grad_rule: Callable[..., Any] | None = None
         # What passes read beside the above; see `symjit.ops.derived` and the methods below.
         self.affine: Affine | None = None
-        self.absorbs_after: Folding | None = None
-        self.absorbs_before: Folding | None = None
+        self.absorbs: dict[str, Folding] = {}
         self.strategies: dict[str, Strategy] = {}
         self.choose: Callable[[Any, Sequence[Any], str, bool], str | None] | None = None
         self.idle: OnAttrs | None = None

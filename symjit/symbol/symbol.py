@@ -484,7 +484,9 @@ class Symbol(Operators):
         )
 
     def eval(self, ctx: Context | None = None, **kwargs: NDArray) -> list[NDArray]:
-        """Compute the outputs for given arguments.
+        """Compute the outputs for given arguments. Source: MXNet ``Symbol.eval``, whose name it has to have.
+
+        It binds and runs the graph; nothing to do with Python's ``eval``.
 
         Args:
             ctx: the device; the current context if None.

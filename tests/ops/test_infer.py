@@ -98,6 +98,11 @@ def answers(family: str) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def is_answered(family: str, case: Case) -> bool:
+    """Return whether MXNet answers at all: the reference of two rows is not MXNet, which refuses their attributes."""
+    return answers(family).get(case.id, {}) is not None
+
+
 class Subject:
     """One case as a symbol, and what MXNet says of it."""
 
@@ -105,8 +110,6 @@ class Subject:
         self.operator = registry.get(case.op).name
         known = answers(family)
         assert case.id in known, f"no answers for {case.id}: run tests/golden/generate_infer.py {family}"
-        if known[case.id] is None:
-            pytest.skip("MXNet refuses this row")
         self.golden = known[case.id]
         arrays = case.arrays()
         self.names = [f"in{i}" for i in range(len(arrays))]
@@ -214,11 +217,13 @@ def unexcused(subject: Subject, kind: str) -> list[str]:
 
 
 @pytest.mark.sampled
+@pytest.mark.only(is_answered)
 def test_shapes_as_mxnet(family: str, case: Case) -> None:
     """Shapes follow wherever they follow in MXNet, nothing false follows, and what MXNet refuses is refused."""
     assert not unexcused(Subject(family, case), "shape")
 
 
+@pytest.mark.only(is_answered)
 def test_dtypes_as_mxnet(family: str, case: Case) -> None:
     """Likewise dtypes."""
     assert not unexcused(Subject(family, case), "dtype")
@@ -229,7 +234,7 @@ def test_tables_hold_what_is_needed() -> None:
     """Every entry of the tables excuses a difference of some row."""
     needed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for family, case in all_cases():
-        if answers(family)[case.id] is not None:
+        if is_answered(family, case):
             subject = Subject(family, case)
             for kind in TABLES:
                 for found, _ in differences(subject, kind):

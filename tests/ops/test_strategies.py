@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from symjit.ops.nn import strategies
-from symjit.ops.nn.strategies import STRATEGIES, choose
+from symjit.ops.nn.strategies import WAYS, choose
 from tests.compare import close
 
 
@@ -88,12 +88,7 @@ ROWS = {
     "groups, strided": Row((1, 9, 9, 12), 6, (3, 3), (2, 2), (1, 1), groups=3),
     "groups of 1x1": Row((1, 5, 5, 12), 8, (1, 1), groups=4),
 }
-CASES = [
-    (name, row)
-    for name in STRATEGIES
-    for row in ROWS
-    if STRATEGIES[name].applies(ROWS[row].attrs, ROWS[row].specs(), "cpu")
-]
+CASES = [(name, row) for name in WAYS for row in ROWS if WAYS[name].applies(ROWS[row].attrs, ROWS[row].specs(), "cpu")]
 
 
 def windows(row: Row, x: np.ndarray, at: tuple[int, ...], out: tuple[int, ...]) -> tuple[slice, ...]:
@@ -137,7 +132,7 @@ def reference(row: Row, head: np.ndarray | None, *inputs: np.ndarray) -> tuple[n
 
 def runner(name: str, row: Row) -> Any:
     """Return the strategy as a function of the plain inputs."""
-    strategy, attrs = STRATEGIES[name], row.attrs
+    strategy, attrs = WAYS[name], row.attrs
 
     def run(data: Any, weight: Any, bias: Any = None) -> Any:
         return strategy.run(attrs, data, strategy.prepare(attrs, weight), bias)
@@ -187,7 +182,7 @@ DTYPES = (
 @pytest.mark.parametrize(("name", "row"), [case for case in CASES if case[1] in DTYPES])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float16", 2e-3)])
 def test_dtypes(name: str, row: str, dtype: str, tolerance: float) -> None:
-    if not STRATEGIES[name].applies(ROWS[row].attrs, ROWS[row].specs(dtype), "cpu"):
+    if not WAYS[name].applies(ROWS[row].attrs, ROWS[row].specs(dtype), "cpu"):
         return
     inputs = ROWS[row].inputs(dtype)
     with jax.enable_x64(True):
@@ -230,7 +225,7 @@ def test_what_is_chosen(name: str) -> None:
         assert choose(row.attrs, specs, "gpu") == "xla"
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", WAYS)
 def test_an_empty_batch(name: str) -> None:
     row = next(ROWS[row] for each, row in CASES if each == name)
     data, *rest = row.inputs()
@@ -238,7 +233,7 @@ def test_an_empty_batch(name: str) -> None:
     assert jax.jit(runner(name, row))(data[:0], *rest).shape == (0, *out[1:])
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", WAYS)
 def test_a_strategy_is_tried(name: str) -> None:
     assert sum(each == name for each, _ in CASES) >= 3
 
@@ -248,10 +243,10 @@ def test_a_strategy_is_tried(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32"])
 def test_the_choice_applies(row: str, platform: str, dtype: str) -> None:
     specs = [jax.ShapeDtypeStruct(each.shape, jnp.dtype(dtype)) for each in ROWS[row].specs()]
-    assert STRATEGIES[choose(ROWS[row].attrs, specs, platform)].applies(ROWS[row].attrs, specs, platform)
+    assert WAYS[choose(ROWS[row].attrs, specs, platform)].applies(ROWS[row].attrs, specs, platform)
 
 
 def test_no_strategy_takes_channels_in_the_middle() -> None:
     row = Row((2, 4, 4, 4), 4, (1, 1), groups=4)
     attrs = SimpleNamespace(**{**vars(row.attrs), "layout": "NCHW"})
-    assert not any(each.applies(attrs, row.specs(), "cpu") for each in STRATEGIES.values())
+    assert not any(each.applies(attrs, row.specs(), "cpu") for each in WAYS.values())

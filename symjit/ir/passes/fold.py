@@ -24,7 +24,7 @@ def fold_affine(graph: Graph, parameters: Collection[str], specs: Inference) -> 
     """Return an inference graph with affine maps folded into the layer before them, or else the one after them.
 
     A map is folded if its parameters are constant, nothing else reads what it would change, and the layer has channels
-    on the same axis (facts ``affine``, ``absorbs_after``, ``absorbs_before``). The new parameters are nodes that depend
+    on the same axis (facts ``affine`` and ``absorbs``). The new parameters are nodes that depend
     on `parameters` alone; `symjit.ir.passes.parameters.hoist` computes them once.
 
     Args:
@@ -98,7 +98,7 @@ def _fold_after(graph: Graph, parameters: Collection[str], specs: Inference) -> 
             return made
         if shape is None or dtype is None or dtype.itemsize < _LEAST_BYTES:
             return made
-        folding = layer.operator.absorbs_after
+        folding = layer.operator.absorbs.get("after")
         axis = _axis(folding, layer, len(shape), constant)
         if folding is None or axis is None or axis != node.operator.affine.axis(node.params, len(shape)):  # type: ignore[union-attr]
             return made
@@ -117,7 +117,7 @@ def _fold_before(graph: Graph, ranks: dict[int, Any], parameters: Collection[str
 
     def visit(node: Node, inputs: tuple[Entry, ...]) -> Node | Sequence[Entry]:
         made = with_inputs(node, inputs)
-        folding = None if node.op is None else node.operator.absorbs_before
+        folding = None if node.op is None else node.operator.absorbs.get("before")
         if folding is None:
             return made
         data = node.inputs[0].node

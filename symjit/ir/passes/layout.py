@@ -57,7 +57,7 @@ class _Forms:
         return wanted[place]
 
 
-def channels_last(graph: Graph, specs: Inference) -> Graph:
+def channels_last(graph: Graph, specs: Inference, *, train: bool = False) -> Graph:
     """Return the graph with operators that are faster so, and those between them, on data with the channels last.
 
     Inputs and outputs keep their layout. Parameters of the data's rank (weights of convolutions) are transposed by
@@ -66,13 +66,14 @@ def channels_last(graph: Graph, specs: Inference) -> Graph:
     Args:
         graph: a graph for inference or training.
         specs: shapes of `graph`.
+        train: whether for a training forward. What draws random numbers there stays as it is, or it would draw others.
     """
     forms = _Forms(specs)
     for node in graph.nodes:
         if node.op is None:
             forms.put(Entry(node), Entry(node), False)
             continue
-        changed = _moved(node, forms)
+        changed = _moved(node, forms, train)
         if changed is None:
             plain = tuple(forms.take(entry, False) for entry in node.inputs)
             same = all(a.node is b.node for a, b in zip(plain, node.inputs, strict=True))
@@ -86,12 +87,14 @@ def channels_last(graph: Graph, specs: Inference) -> Graph:
     return Graph([forms.take(head, False) for head in graph.heads], graph.attrs)
 
 
-def _moved(node: Node, forms: _Forms) -> tuple[Node, int] | None:
+def _moved(node: Node, forms: _Forms, train: bool) -> tuple[Node, int] | None:
     """Return the node on data with the channels last, and their rank; None where it stays as it is."""
     operator, attrs = node.operator, node.params
     names = operator.input_names(attrs)
     data = [e for name, e in zip(names, node.inputs, strict=True) if name not in operator.params | set(operator.aux)]
-    if not data or node.subgraphs or not (operator.channels_last or any(forms.is_last(entry) for entry in data)):
+    if not data or node.subgraphs or operator.draws(attrs, train):
+        return None
+    if not (operator.channels_last or any(forms.is_last(entry) for entry in data)):
         return None
     rank = forms.rank(data[0])
     if rank not in (3, 4, 5) or any(forms.rank(entry) != rank for entry in data):

@@ -70,7 +70,7 @@ def for_inference(
         ("drop idle nodes", drop_idle),
         ("merge repeated nodes", merge_repeated),
         ("fold affine maps", fold),
-        *_arranging(specs, platform, choice or heuristic(platform, False)),
+        *_arranging(specs, platform, choice, False),
     ]
     steps = [Step("as given", graph)]
     for name, run in passes:
@@ -91,17 +91,18 @@ def for_training(
         return infer(of, shapes, dtypes, trust=True)
 
     steps = [Step("as given", graph), Step("settle shapes", settle_shapes(graph, specs))]
-    for name, run in _arranging(specs, platform, choice or heuristic(platform, True)):
+    for name, run in _arranging(specs, platform, choice, True):
         steps.append(Step(name, run(steps[-1].graph)))
     return tuple(steps)
 
 
 def _arranging(
-    specs: Callable[[Graph], Any], platform: str, choice: Choice
+    specs: Callable[[Graph], Any], platform: str, choice: Choice | None, train: bool
 ) -> list[tuple[str, Callable[[Graph], Graph]]]:
     """Return the passes that arrange what is computed, without changing what is."""
+    chosen = choice or heuristic(platform, train)
     passes: list[tuple[str, Callable[[Graph], Graph]]] = []
     if platform in _LAST_IS_FASTER:
-        passes.append(("channels last", lambda of: channels_last(of, specs(of))))
-    passes.append(("choose strategies", lambda of: choose_strategies(of, specs(of), platform, choice)))
+        passes.append(("channels last", lambda of: channels_last(of, specs(of), train=train)))
+    passes.append(("choose strategies", lambda of: choose_strategies(of, specs(of), platform, chosen)))
     return passes

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from symjit.ops.attrs import NonNegativeInt, PositiveInt
-from symjit.ops.derived import absorbs_after, absorbs_before, strategy
+from symjit.ops.derived import absorbs, strategy
 from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
-from symjit.ops.nn.strategies import STRATEGIES, choose
+from symjit.ops.nn.strategies import WAYS, choose
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, window, window_input
 
@@ -230,10 +230,10 @@ for _each in (convolution, convolution_v1):
     _each.layout(lambda a, perm: moved_layout(a.layout, perm, _LAYOUTS))
     _each.channels_last = _each.arranged = True
     _each.choose = choose
-    for _name, _way in STRATEGIES.items():
+    for _name, _way in WAYS.items():
         strategy(_each, _name, _way.applies, prepare=_way.prepare)(_running(_way.run))
-    absorbs_after(_each, _channel_axis, no_bias="False")(_after)
-    absorbs_before(_each, _unpadded_channel_axis, no_bias="False")(_before)
+    absorbs(_each, "after", _channel_axis, no_bias="False")(_after)
+    absorbs(_each, "before", _unpadded_channel_axis, no_bias="False")(_before)
 
 
 # Deconvolution --------------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def _(a: Any, perm: tuple[int, ...]) -> dict[str, Any] | None:
 deconvolution.channels_last = deconvolution.arranged = True
 
 
-@absorbs_after(deconvolution, _channel_axis, no_bias="False")
+@absorbs(deconvolution, "after", _channel_axis, no_bias="False")
 def _(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
     # The weight is (C, num_filter / groups, ...): channels of the first group come first on its first axis.
     filters = _channel_axis(a, weight.ndim)

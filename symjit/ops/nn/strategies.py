@@ -23,13 +23,13 @@ from jax import lax
 from symjit.ops.nn.layouts import image_layout, per_axis
 from symjit.ops.shapes import window
 
-__all__ = ["STRATEGIES", "Strategy", "choose"]
+__all__ = ["WAYS", "Way", "choose"]
 
 _EXACT = lax.Precision.HIGHEST
 
 
-class Strategy(NamedTuple):
-    """One way to compute a convolution.
+class Way(NamedTuple):
+    """One way to compute a convolution, in the halves that `symjit.ops.derived.strategy` takes.
 
     Attributes:
         applies: ``(attrs, specs, platform) -> bool``, whether it computes this convolution at all.
@@ -349,14 +349,14 @@ def _winograd(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
     return _plus(out[:, :out_height, :out_width, : a.num_filter], bias)
 
 
-STRATEGIES: dict[str, Strategy] = {
-    "xla": Strategy(_xla_applies, _xla_prepare, _xla_run),
-    "spaced": Strategy(_spaced_applies, _spaced_prepare, _spaced_run),
-    "dot": Strategy(_dot_applies, _flat_prepare, _dot_run),
-    "winograd": Strategy(_winograd_applies, _winograd_prepare, _winograd_run),
-    "im2col": Strategy(_im2col_applies, _flat_prepare, _im2col_run),
-    "depthwise": Strategy(_depthwise_applies, _depthwise_prepare, _depthwise_run),
-    "grouped": Strategy(_grouped_applies, _grouped_prepare, _grouped_run),
+WAYS: dict[str, Way] = {
+    "xla": Way(_xla_applies, _xla_prepare, _xla_run),
+    "spaced": Way(_spaced_applies, _spaced_prepare, _spaced_run),
+    "dot": Way(_dot_applies, _flat_prepare, _dot_run),
+    "winograd": Way(_winograd_applies, _winograd_prepare, _winograd_run),
+    "im2col": Way(_im2col_applies, _flat_prepare, _im2col_run),
+    "depthwise": Way(_depthwise_applies, _depthwise_prepare, _depthwise_run),
+    "grouped": Way(_grouped_applies, _grouped_prepare, _grouped_run),
 }
 
 
@@ -381,7 +381,7 @@ def choose(a: Any, specs: Sequence[Any], platform: str, train: bool = False) -> 
     """
 
     def can(name: str) -> bool:
-        return STRATEGIES[name].applies(a, specs, platform)
+        return WAYS[name].applies(a, specs, platform)
 
     if platform != "cpu":
         return "xla"
