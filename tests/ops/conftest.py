@@ -65,7 +65,7 @@ def pytest_generate_tests(metafunc) -> None:
     """Feed the table to every test that names ``family`` and ``case``; ``family`` and ``cast``: in other dtypes.
 
     A test marked ``sampled`` runs one case of each operator; the others are slow ones. Of other dtypes, float16 and
-    float64 run once for each operator. One marked ``only(fits)`` runs the cases that ``fits(family, case)`` names.
+    float64 run once for each operator. One marked ``only(fits=fits)`` runs the cases that ``fits(family, case)`` names.
     """
     if {"family", "cast"} <= set(metafunc.fixturenames):
         seen, rows = set(), []
@@ -83,7 +83,7 @@ def pytest_generate_tests(metafunc) -> None:
     rows = []
     only = metafunc.definition.get_closest_marker("only")
     for family, case in all_cases():
-        if only is not None and not only.args[0](family, case):
+        if only is not None and not only.kwargs["fits"](family, case):
             continue
         name = registry.get(case.op).name
         marks = [pytest.mark.slow] if sampled and name in seen else []

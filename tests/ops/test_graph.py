@@ -65,7 +65,7 @@ def has_known_shapes(family: str, case: Case) -> bool:
 
 
 @pytest.mark.sampled
-@pytest.mark.only(has_known_shapes)
+@pytest.mark.only(fits=has_known_shapes)
 def test_inference_hides_each_shape(family: str, case: Case) -> None:
     """With one input's shape hidden, what is deduced is right or unknown; parameters are always deduced."""
     arrays = case.arrays()

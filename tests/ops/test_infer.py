@@ -217,13 +217,13 @@ def unexcused(subject: Subject, kind: str) -> list[str]:
 
 
 @pytest.mark.sampled
-@pytest.mark.only(is_answered)
+@pytest.mark.only(fits=is_answered)
 def test_shapes_as_mxnet(family: str, case: Case) -> None:
     """Shapes follow wherever they follow in MXNet, nothing false follows, and what MXNet refuses is refused."""
     assert not unexcused(Subject(family, case), "shape")
 
 
-@pytest.mark.only(is_answered)
+@pytest.mark.only(fits=is_answered)
 def test_dtypes_as_mxnet(family: str, case: Case) -> None:
     """Likewise dtypes."""
     assert not unexcused(Subject(family, case), "dtype")
