@@ -63,7 +63,8 @@ class NodeReport:
         name: the node's name.
         operator: its operator; of a node with a strategy, the operator whose strategy it is.
         strategy: name of the strategy, ``"default"`` for the operator's own lowering.
-        shapes: shapes of its outputs.
+        shapes: shapes of its outputs, for the whole batch.
+        slices: into how many pieces the batch is cut for it.
         flops: floating-point operations of the lowering that was chosen, as XLA counts them.
         bytes: size of its inputs and of those outputs that are read, each once; 0 if it only changes a shape.
         seconds: the least time it can take on its own: that of its FLOPs or that of its bytes, whichever is longer.
@@ -75,6 +76,7 @@ class NodeReport:
     operator: str
     strategy: str
     shapes: tuple[tuple[int, ...], ...]
+    slices: int
     flops: int
     bytes: int
     seconds: float
@@ -357,6 +359,7 @@ def _nodes(graph: Graph, specs: Inference, device: Any) -> tuple[tuple[NodeRepor
             operator=_named(node)[0],
             strategy=_named(node)[1],
             shapes=tuple(tuple(specs.spec(entry).shape) for entry in outputs),
+            slices=node.slices,
             flops=flops,
             bytes=size,
             seconds=seconds,
@@ -394,6 +397,7 @@ class _Census:
         self.running: Counter[str] = Counter()
         self.once: Counter[str] = Counter()
         self.attrs: dict[str, Counter[Any]] = {}
+        self.slices = Counter(node.slices for node in graph.nodes if node.op is not None and node.slices > 1)
         for node in graph.nodes:
             if node.op is None:
                 continue
@@ -434,6 +438,7 @@ def _changes(before: _Census, after: _Census) -> list[str]:
     lines += _listed(gained, "added")
     lines += _listed(once, "prepared once")
     lines += _listed(no_more, "prepared no more")
+    lines += [f"{n} nodes run on 1/{k} of the batch at a time" for k, n in (after.slices - before.slices).items()]
     kept = {
         name: min(before.running[name], after.running[name]) - (counts & after.attrs[name]).total()
         for name, counts in before.attrs.items()

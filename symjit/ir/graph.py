@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -39,6 +39,8 @@ class Node:
         inputs: what it is applied to, in the operator's order.
         control_deps: nodes that MXNet runs before it; kept for JSON, they carry no data.
         subgraphs: graphs of a control-flow operator.
+        slices: into how many pieces the batch is cut where this runs (`symjit.ir.passes.slices`), or, of a variable,
+            where nodes that are cut read it; 1 for the batch as a whole. Made by the compiler alone, not kept in JSON.
     """
 
     op: str | None
@@ -47,6 +49,7 @@ class Node:
     inputs: tuple[Entry, ...] = ()
     control_deps: tuple[Node, ...] = ()
     subgraphs: tuple[Graph, ...] = ()
+    slices: int = 1
 
     @property
     def is_variable(self) -> bool:
@@ -98,8 +101,7 @@ class Node:
 
     def replace(self, **changes: Any) -> Node:
         """Return a copy with some fields changed."""
-        fields = {name: getattr(self, name) for name in ("op", "name", "attrs", "inputs", "control_deps", "subgraphs")}
-        return Node(**{**fields, **changes})
+        return Node(**{**{each.name: getattr(self, each.name) for each in fields(self)}, **changes})
 
     def __repr__(self) -> str:
         return f"<Node {self.op or 'null'} {self.name}>"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax import lax
 
 from symjit.base import MXNetError
 from symjit.ir.graph import Entry, Graph, Node
@@ -64,6 +65,7 @@ class Lowered:
             for train in (False, True)
         }
         self._open = [node for node in graph.nodes if is_open(node)]
+        self._before, self._cut, self._after = _stages(graph)
 
     def draws(self, train: bool) -> bool:
         """Return whether a forward draws random numbers."""
@@ -95,36 +97,68 @@ class Lowered:
         for node, value in zip(self.graph.aux_states, aux, strict=True):
             values[id(node), 0] = value
         shapes = self._open_shapes(args, aux, train) if self._open else {}
-        for node in self.graph.nodes:
-            if node.op is None:
-                continue
-            inputs = [values[id(entry.node), entry.index] for entry in node.inputs]
-            stream = self._streams.get(id(node))
-            node_key = None if stream is None or key is None else jax.random.fold_in(key, stream)
-            try:
-                with jax.named_scope(node.name or node.op):
-                    outputs, new_aux = call_node(
-                        node,
-                        inputs,
-                        key=node_key,
-                        train=train,
-                        shape=shapes.get(id(node)),
-                    )
-            except (MXNetError, TypeError, ValueError) as error:
-                shapes = ", ".join(str(getattr(x, "shape", "?")) for x in inputs)
-                raise MXNetError(f"operator {node.op}, node {node.name!r}, inputs {shapes}: {error}") from error
-            for i, value in enumerate(outputs):
-                values[id(node), i] = value
-            if tap is not None:
-                tap(node, outputs)
-            if new_aux and train:
-                # A state shared by two operators is updated by both, in order.
-                names = node.operator.input_names(node.params)
-                states = [e for name, e in zip(names, node.inputs, strict=True) if name in node.operator.aux]
-                for entry, value in zip(states, new_aux, strict=True):
-                    values[id(entry.node), entry.index] = value
+
+        def run(nodes: Sequence[Node], values: dict[tuple[int, int], Any]) -> None:
+            for node in nodes:
+                self._run(node, values, key, train, shapes.get(id(node)), tap)
+
+        run(self._before, values)
+        if self._cut:
+            values.update(self._run_slices(values, run))
+        run(self._after, values)
         outputs = tuple(values[id(entry.node), entry.index] for entry in self.graph.heads)
         return outputs, tuple(values[id(node), 0] for node in self.graph.aux_states)
+
+    def _run(
+        self,
+        node: Node,
+        values: dict[tuple[int, int], Any],
+        key: Any,
+        train: bool,
+        shape: tuple[int, ...] | None,
+        tap: Callable[[Node, Sequence[Any]], None] | None,
+    ) -> None:
+        """Run a node on what is in `values`, and put its outputs and new states there."""
+        inputs = [values[id(entry.node), entry.index] for entry in node.inputs]
+        stream = self._streams.get(id(node))
+        node_key = None if stream is None or key is None else jax.random.fold_in(key, stream)
+        try:
+            with jax.named_scope(node.name or node.op or ""):
+                outputs, new_aux = call_node(node, inputs, key=node_key, train=train, shape=shape)
+        except (MXNetError, TypeError, ValueError) as error:
+            shapes = ", ".join(str(getattr(x, "shape", "?")) for x in inputs)
+            raise MXNetError(f"operator {node.op}, node {node.name!r}, inputs {shapes}: {error}") from error
+        for i, value in enumerate(outputs):
+            values[id(node), i] = value
+        if tap is not None:
+            tap(node, outputs)
+        if new_aux and train:
+            # A state shared by two operators is updated by both, in order.
+            names = node.operator.input_names(node.params)
+            states = [e for name, e in zip(names, node.inputs, strict=True) if name in node.operator.aux]
+            for entry, value in zip(states, new_aux, strict=True):
+                values[id(entry.node), entry.index] = value
+
+    def _run_slices(
+        self,
+        values: dict[tuple[int, int], Any],
+        run: Callable[[Sequence[Node], dict[tuple[int, int], Any]], None],
+    ) -> dict[tuple[int, int], Any]:
+        """Return what the nodes that are cut hand on to the others, computed slice by slice."""
+        count = self._cut[0].slices
+        sliced = [(id(node), 0) for node in self.graph.variables if node.slices > 1]
+        inside = {id(node) for node in self._cut}
+        others = (*self.graph.heads, *(entry for node in self._after for entry in node.inputs))
+        wanted = list(dict.fromkeys((id(e.node), e.index) for e in others if id(e.node) in inside))
+
+        def body(rows: Sequence[Any]) -> list[Any]:
+            local = {**values, **dict(zip(sliced, rows, strict=True))}
+            run(self._cut, local)
+            return [local[place] for place in wanted]
+
+        rows = [x.reshape(count, x.shape[0] // count, *x.shape[1:]) for x in map(values.__getitem__, sliced)]
+        results = lax.map(body, rows)
+        return {place: x.reshape(-1, *x.shape[2:]) for place, x in zip(wanted, results, strict=True)}
 
     def _open_shapes(self, args: Sequence[Any], aux: Sequence[Any], train: bool) -> dict[int, tuple[int, ...]]:
         from symjit.ir.infer import infer  # infer traces nodes through this module
@@ -132,6 +166,26 @@ class Lowered:
         values = [*zip(self.arguments, args, strict=True), *zip(self.aux_states, aux, strict=True)]
         found = infer(self.graph, {n: x.shape for n, x in values}, {n: x.dtype for n, x in values}, train=train)
         return {id(node): found.spec(Entry(node)).shape for node in self._open}
+
+
+def _stages(graph: Graph) -> tuple[list[Node], list[Node], list[Node]]:
+    """Return the operator nodes that run before those whose batch is cut, these, and those after them."""
+    before: list[Node] = []
+    cut: list[Node] = []
+    after: list[Node] = []
+    late: set[int] = set()
+    for node in graph.nodes:
+        if node.op is None:
+            continue
+        if node.slices > 1:
+            cut.append(node)
+        elif any(id(entry.node) in late for entry in node.inputs):
+            after.append(node)
+        else:
+            before.append(node)
+            continue
+        late.add(id(node))
+    return before, cut, after
 
 
 def lower(graph: Graph) -> Lowered:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from symjit.ir.passes.layout import channels_last
 from symjit.ir.passes.parameters import hoist
 from symjit.ir.passes.pipeline import for_inference, for_training
 from symjit.ir.passes.repeated import merge_repeated
+from symjit.ir.passes.slices import slice_batch
 from symjit.ir.passes.strategy import applicable, choose_strategies
 from tests.compare import close
 from tests.passes.evaluate import assert_same, constants, count, outputs, specs_of, values_of
@@ -32,11 +35,18 @@ def whole(graph: Graph, values: dict[str, np.ndarray]) -> Graph:
     return for_inference(graph, constants(graph), shapes, dtypes, "cpu").steps[-1].graph
 
 
+def sliced(graph: Graph, values: dict[str, np.ndarray], most: int = 1) -> Graph:
+    """Cut the batch wherever that is possible."""
+    shapes, dtypes = {n: x.shape for n, x in values.items()}, {n: x.dtype for n, x in values.items()}
+    return slice_batch(graph, constants(graph), specs_of(graph, values), shapes, dtypes, most)
+
+
 INFERENCE = {
     "drop idle nodes": lambda graph, values: drop_idle(graph),
     "merge repeated nodes": lambda graph, values: merge_repeated(graph),
     "fold affine maps": lambda graph, values: fold_affine(graph, constants(graph), specs_of(graph, values)),
     "channels last": lambda graph, values: channels_last(graph, specs_of(graph, values)),
+    "slice the batch": sliced,
     "all": whole,
 }
 
@@ -240,6 +250,48 @@ def test_idle_nodes_are_dropped_but_for_those_that_always_act() -> None:
     assert [node.op for node in drop_idle(net.graph).nodes] == [None]
     always = mx.sym.Dropout(data, mode="always").graph
     assert drop_idle(always).nodes == always.nodes
+
+
+def test_layers_run_on_slices_up_to_one_that_mixes_rows_or_weighs_more() -> None:
+    data = mx.sym.var("data")
+    x = mx.sym.Activation(mx.sym.Convolution(data, kernel=(3, 3), num_filter=6, name="conv"), act_type="relu")
+    mixed = mx.sym.broadcast_sub(x, mx.sym.mean(x, axis=0, keepdims=True, name="mean"), name="centred")
+    dense = mx.sym.FullyConnected(mx.sym.Pooling(x, global_pool=True, kernel=(1, 1)), num_hidden=200, name="fc")
+    graph = mx.sym.Group([mixed, mx.sym.tanh(dense, name="last"), x]).graph
+    values = values_of(graph, {"data": (6, 4, 9, 9)})
+    changed = assert_same(lambda g: sliced(g, values), graph, values)
+    pieces = {node.name: node.slices for node in changed.nodes if node.op is not None}
+    assert pieces.pop("conv") == 6
+    assert {name for name, count in pieces.items() if count == 1} == {"mean", "centred", "fc", "last"}
+    # The convolution reads and writes 2,472 bytes for each row.
+    assert {node.slices for node in sliced(graph, values, 7_500).nodes} == {1, 2}
+    assert sliced(graph, values, 20_000) is graph
+
+
+def test_batches_that_can_not_be_cut() -> None:
+    data, other = mx.sym.var("data"), mx.sym.var("other")
+    conv = mx.sym.Convolution(data, kernel=(3, 3), num_filter=4, name="conv")
+    for net, shapes in [
+        (conv, {"data": (1, 4, 9, 9)}),
+        (mx.sym.reshape(conv, shape=(2, 14, 14)), {"data": SHAPE}),  # holds for two rows alone
+        (mx.sym.Group([conv, other * 2]), {"data": SHAPE, "other": (3, 4)}),
+        (mx.sym.Dropout(data, mode="always"), {"data": SHAPE}),
+    ]:
+        graph = net.graph
+        assert all(node.slices == 1 for node in sliced(graph, values_of(graph, shapes)).nodes)
+
+
+def test_strategies_are_chosen_for_the_slice() -> None:
+    graph = mx.sym.Convolution(mx.sym.var("data"), kernel=(1, 1), layout="NHWC", num_filter=4, name="conv").graph
+    values = values_of(graph, {"data": (6, 9, 9, 4)})
+    seen = []
+
+    def choice(node: Any, specs: Any) -> None:
+        seen.append(specs[0].shape)
+
+    cut = sliced(graph, values)
+    choose_strategies(cut, specs_of(cut, values), "cpu", choice)
+    assert seen == [(1, 9, 9, 4)]
 
 
 def test_a_pass_returns_the_graph_it_has_nothing_to_do_in() -> None:

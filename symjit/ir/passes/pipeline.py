@@ -13,12 +13,16 @@ from symjit.ir.passes.layout import channels_last
 from symjit.ir.passes.parameters import Split, hoist
 from symjit.ir.passes.repeated import merge_repeated
 from symjit.ir.passes.shapes import settle_shapes
+from symjit.ir.passes.slices import slice_batch
 from symjit.ir.passes.strategy import Choice, choose_strategies, heuristic
 
 __all__ = ["Compiled", "Step", "for_inference", "for_training"]
 
 # Where convolutions with the channels last are the faster ones. cuDNN and the TPU compiler choose layouts themselves.
 _LAST_IS_FASTER = ("cpu",)
+
+# Where what one layer hands to the next may stay in the caches.
+_CACHES_DECIDE = ("cpu",)
 
 
 class Step(NamedTuple):
@@ -72,6 +76,8 @@ def for_inference(
         ("fold affine maps", fold),
         *_arranging(specs, platform, choice, False),
     ]
+    if platform in _CACHES_DECIDE:
+        passes.insert(-1, ("slice the batch", lambda of: slice_batch(of, parameters, specs(of), shapes, dtypes)))
     steps = [Step("as given", graph)]
     for name, run in passes:
         steps.append(Step(name, run(steps[-1].graph)))

@@ -32,6 +32,18 @@ def heuristic(platform: str, train: bool) -> Choice:
     return choose
 
 
+def _specs(node: Node, specs: Inference) -> list[Any]:
+    """Return the specs of a node's inputs as it runs: on a slice of the batch, if that is cut."""
+    names = node.operator.input_names(node.params)
+    found = [specs.spec(entry) for entry in node.inputs]
+    if node.slices == 1:
+        return found
+    return [
+        spec if name in node.operator.params else spec.update(shape=(spec.shape[0] // node.slices, *spec.shape[1:]))
+        for name, spec in zip(names, found, strict=True)
+    ]
+
+
 def choose_strategies(graph: Graph, specs: Inference, platform: str, choice: Choice) -> Graph:
     """Return the graph with the lowering of every node that has several chosen by `choice`.
 
@@ -48,7 +60,7 @@ def choose_strategies(graph: Graph, specs: Inference, platform: str, choice: Cho
         made = with_inputs(node, inputs)
         if node.op is None or not node.operator.strategies:
             return made
-        found = [specs.spec(entry) for entry in node.inputs]
+        found = _specs(node, specs)
         possible = {strategy.name: strategy for strategy in applicable(node, found, platform)}
         chosen = possible.get(choice(node, found) or "") if possible else None
         if chosen is None:
