@@ -21,6 +21,7 @@ from symjit.ir.graph import Graph, Node
 from symjit.ir.lower import Lowered, lower
 from symjit.ir.passes.parameters import parameter_names
 from symjit.ir.passes.pipeline import for_inference, for_training
+from symjit.preparation import Preparation
 from symjit.tuning import choice
 
 __all__ = ["MOST_SHAPES", "Prediction", "Program", "Residuals", "is_inexact", "pull_back"]
@@ -244,9 +245,10 @@ class Prediction:
             choice(program.platform, False, program.products),
         )
         self.steps, self.split = compiled.steps, compiled.split
-        self._lowered, self._prologue = lower(self.split.graph), lower(self.split.prologue)
+        self._lowered = lower(self.split.graph)
+        self._preparation = Preparation(self.split.prologue, program.platform)
         #: The variables that the prologue reads, and those of the body, in the order of `__call__`.
-        self.parameters = [*self._prologue.arguments, *self._prologue.aux_states]
+        self.parameters = self._preparation.parameters
         self.inputs = [*self._lowered.arguments, *self._lowered.aux_states]
         count = len(self._lowered.arguments)
 
@@ -261,16 +263,11 @@ class Prediction:
         options = program.products if all(operator.arranged for operator in heavy) else program.options
         self.run = jax.jit(run, compiler_options=options)
 
-    @cached_property
-    def _prepare(self) -> Callable[..., Any]:
-        count = len(self._prologue.arguments)
-        return jax.jit(lambda values: self._prologue(values[:count], values[count:])[0])
-
     def prepare(self, values: Sequence[Any]) -> dict[str, Any]:
         """Return the prepared parameters by name, from the values of `parameters`."""
         if not self.split.names:
             return {}
-        return dict(zip(self.split.names, self._prepare(list(values)), strict=True))
+        return dict(zip(self.split.names, self._preparation(values), strict=True))
 
 
 def _known(options: Mapping[str, str]) -> dict[str, str]:

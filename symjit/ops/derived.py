@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from symjit.ops.registry import Op, register_derived
 
-__all__ = ["Affine", "Derived", "Folding", "Strategy", "absorbs", "affine", "strategy"]
+__all__ = ["Affine", "Derived", "Folding", "Strategy", "absorbs", "affine", "namespace", "strategy"]
 
 Axis = Callable[[Any, int], int]
 
@@ -30,6 +31,9 @@ class Derived(Op):
             All are parameters but for a first one that is also the first input of `base`.
         outputs: number of outputs.
         absent: inputs that these attributes leave out; by default those that `base` leaves out.
+
+    A rule that takes parameters alone has the fact ``numpy``: it prepares parameters, and takes its functions from
+    `namespace`.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Derived(Op):
         self.inputs = tuple(inspect.signature(rule).parameters)[1:]
         self.variadic, self.count = False, ""
         self.params, self.aux = frozenset(self.inputs[self.inputs[:1] == base.inputs[:1] :]), ()
+        self.numpy = self.inputs[:1] != base.inputs[:1]
         self.init, self.role, self.infer_as = {}, {}, None
         self.shape_rule = self.dtype_rule = self.grad_rule = None
         self.needs_key = self.needs_train = self.needs_subgraphs = False
@@ -69,6 +74,11 @@ class Derived(Op):
         """Return the names of the inputs that these attributes call for."""
         absent = self._absent(attrs) if self._absent is not None else ()
         return tuple(name for name in self.inputs if name not in absent)
+
+
+def namespace(array: Any) -> Any:
+    """Return the module whose functions make arrays like this one: ``numpy`` or ``jax.numpy``."""
+    return np if isinstance(array, (np.ndarray, np.generic)) else jnp
 
 
 class Affine(NamedTuple):

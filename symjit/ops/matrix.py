@@ -179,7 +179,7 @@ def _permutation(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 @op("transpose", cast="any", rows=lambda a: bool(a.axes) and a.axes[0] == 0)
 def transpose(data: Any, *, axes: tuple[int, ...] = ()) -> Any:
     """Permute the axes: output axis i is input axis ``axes[i]``; without `axes` the order is reversed."""
-    return jnp.transpose(data, _permutation(axes, data.ndim))
+    return data.transpose(_permutation(axes, data.ndim))
 
 
 @transpose.shape
@@ -194,6 +194,9 @@ def _(a: Any, s: Known) -> dict[str, Any]:
     if s.out[0] is not None and len(s.out[0]) == len(axes):
         found["data"] = tuple(s.out[0][axes.index(axis)] for axis in range(len(axes)))
     return found
+
+
+transpose.numpy = reshape.numpy = True
 
 
 @transpose.layout

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from symjit.ops.attrs import NonNegativeInt, PositiveInt
-from symjit.ops.derived import absorbs, strategy
+from symjit.ops.derived import absorbs, namespace, strategy
 from symjit.ops.nn.layouts import image_layout, moved_layout, per_axis, spatial_axes
 from symjit.ops.nn.strategies import WAYS, choose
 from symjit.ops.registry import op
@@ -209,7 +209,7 @@ def _unpadded_channel_axis(a: Any, rank: int) -> int | None:
 
 
 def _after(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
-    scaled = weight * jnp.expand_dims(scale, range(1, weight.ndim))
+    scaled = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
     return scaled, shift if bias is None else bias * scale + shift
 
 
@@ -217,11 +217,12 @@ def _before(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tu
     # A filter sees the channels of its own group alone.
     groups, out = a.num_group, weight.shape[0]
     channels = _channel_axis(a, weight.ndim)
-    last = jnp.moveaxis(weight, channels, -1)
+    xp = namespace(weight)
+    last = xp.moveaxis(weight, channels, -1)
     by_group = last.reshape(groups, out // groups, -1, last.shape[-1])
     scale, shift = scale.reshape(groups, 1, 1, -1), shift.reshape(groups, 1, 1, -1)
-    scaled = jnp.moveaxis((by_group * scale).reshape(last.shape), -1, channels)
-    moved = jnp.sum(by_group * shift, axis=(2, 3), dtype=weight.dtype).reshape(out)
+    scaled = xp.moveaxis((by_group * scale).reshape(last.shape), -1, channels)
+    moved = xp.sum(by_group * shift, axis=(2, 3), dtype=weight.dtype).reshape(out)
     return scaled, moved if bias is None else bias + moved
 
 
@@ -370,7 +371,8 @@ def _(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[An
     # The weight is (C, num_filter / groups, ...): channels of the first group come first on its first axis.
     filters = _channel_axis(a, weight.ndim)
     by_group = weight.reshape(a.num_group, -1, *weight.shape[1:])
-    factors = jnp.expand_dims(scale.reshape(a.num_group, -1), [i for i in range(1, by_group.ndim) if i != filters + 1])
+    others = tuple(i for i in range(1, by_group.ndim) if i != filters + 1)
+    factors = namespace(weight).expand_dims(scale.reshape(a.num_group, -1), others)
     return (by_group * factors).reshape(weight.shape), shift if bias is None else bias * scale + shift
 
 

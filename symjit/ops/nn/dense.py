@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 from jax import lax
 
 from symjit.ops.attrs import PositiveInt
-from symjit.ops.derived import absorbs, strategy
+from symjit.ops.derived import absorbs, namespace, strategy
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, prod
 
@@ -63,7 +62,7 @@ def _after(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tup
 def _before(a: Any, weight: Any, scale: Any, shift: Any, bias: Any = None) -> tuple[Any, Any]:
     # Flattened data stand channel by channel: each channel has as many columns.
     columns = weight.reshape(weight.shape[0], scale.shape[0], -1)
-    moved = jnp.einsum("ock,c->o", columns, shift, precision=lax.Precision.HIGHEST)
+    moved = namespace(weight).sum(columns * shift[:, None], axis=(1, 2), dtype=weight.dtype)
     return (columns * scale[:, None]).reshape(weight.shape), moved if bias is None else bias + moved
 
 

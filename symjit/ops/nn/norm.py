@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from symjit.ops.attrs import PositiveInt
-from symjit.ops.derived import affine
+from symjit.ops.derived import affine, namespace
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, normalize_axis, replace, same, show, unify
 
@@ -66,7 +66,7 @@ def _channel_shapes(data: PartialShape, axis: int, s: Known, *vectors: str) -> d
 
 def _scale_and_shift(a: Any, gamma: Any, beta: Any, moving_mean: Any, moving_var: Any) -> tuple[Any, Any]:
     """Return the affine map of an inference forward as ``(scale, shift)``, one number each per channel."""
-    scale = lax.rsqrt(_wide(moving_var) + a.eps)
+    scale = 1 / namespace(moving_var).sqrt(_wide(moving_var) + a.eps)
     if not a.fix_gamma:
         scale = scale * _wide(gamma)
     shift = _wide(beta) - _wide(moving_mean) * scale

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from symjit.ops.derived import namespace
 from symjit.ops.nn.layouts import image_layout, per_axis
 from symjit.ops.shapes import window
 
@@ -96,14 +97,14 @@ def _spaced(a: Any, prepared: Any) -> Any:
     """
     if a.num_filter < 2 * _CROWDED or a.num_filter % _CROWDED:
         return prepared
-    return jnp.pad(prepared, [(0, 0)] * (prepared.ndim - 1) + [(0, 8)])
+    return namespace(prepared).pad(prepared, [(0, 0)] * (prepared.ndim - 1) + [(0, 8)])
 
 
 # By XLA ---------------------------------------------------------------------------------------------------------------
 
 
 def _xla_prepare(a: Any, weight: Any) -> Any:
-    return jnp.moveaxis(weight, 0, -1)
+    return namespace(weight).moveaxis(weight, 0, -1)
 
 
 def _by_xla(a: Any, data: Any, prepared: Any, groups: int) -> Any:
@@ -210,7 +211,7 @@ def _depthwise_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
 
 def _depthwise_prepare(a: Any, weight: Any) -> Any:
     """Return the weight as (*kernel, C, filters per channel)."""
-    taps = jnp.moveaxis(weight[..., 0], 0, -1)
+    taps = namespace(weight).moveaxis(weight[..., 0], 0, -1)
     return taps.reshape(*a.kernel, a.num_group, a.num_filter // a.num_group)
 
 
@@ -256,7 +257,10 @@ def _grouped_prepare(a: Any, weight: Any) -> Any:
     blocks = a.num_group // many
     taps = math.prod(a.kernel)
     split = weight.reshape(blocks, many, filters, taps, channels)
-    square = jnp.einsum("bgftc,gh->btgchf", split, jnp.eye(many, dtype=weight.dtype), precision=_EXACT)
+    xp = namespace(weight)
+    # (blocks, taps, groups, channels, groups, filters), where both groups are the same
+    own = np.eye(many, dtype=bool)[:, None, :, None]
+    square = xp.where(own, split.transpose(0, 3, 1, 4, 2)[..., None, :], xp.zeros((), weight.dtype))
     return square.reshape(blocks, *a.kernel, many * channels, many * filters)
 
 
@@ -295,9 +299,15 @@ def _winograd_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
 
 def _winograd_prepare(a: Any, weight: Any) -> Any:
     """Return the transformed filters (16, C, num_filter or a few more)."""
-    g = jnp.asarray(_FILTER, weight.dtype)
-    grown = jnp.einsum("ai,oijc,bj->abco", g, weight, g, precision=_EXACT)
-    return _spaced(a, grown.reshape(16, weight.shape[-1], a.num_filter))
+    channels = weight.shape[-1]
+    taps = _spaced(a, weight.transpose(1, 2, 3, 0).reshape(9, channels, a.num_filter))
+    both = np.kron(_FILTER, _FILTER).astype(weight.dtype)
+    columns = taps.reshape(9, channels * taps.shape[-1])
+    if isinstance(columns, np.ndarray):
+        grown = both @ columns
+    else:
+        grown = jnp.matmul(both, columns, precision=_EXACT)
+    return grown.reshape(16, *taps.shape[1:])
 
 
 def _into_products(d: Sequence[Any]) -> list[Any]:
