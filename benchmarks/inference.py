@@ -67,7 +67,7 @@ def contenders(mxnet: str | None, onnxruntime: str | None, cache: str) -> list[C
     if onnxruntime:
         found.append(Contender("onnxruntime", "onnxruntime", onnxruntime))
     path = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
-    ours = {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "SYMJIT_CACHE_DIR": cache}
+    ours = {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "SYMJIT_CACHE_DIR": cache, "MXNET_ENGINE_TYPE": "NaiveEngine"}
     found.append(Contender("symjit", "symjit", sys.executable, dict(ours)))
     return found
 

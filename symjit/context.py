@@ -10,6 +10,7 @@ import warnings
 from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
 
+from symjit import config
 from symjit.base import MXNetError
 
 __all__ = [
@@ -165,22 +166,25 @@ def _warn_default_ctx() -> None:
     warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
-def _count(platform: str) -> int:
+def _devices(platform: str) -> list[Device]:
     import jax
 
+    config.choose_engine()
+    return jax.local_devices(backend=platform)
+
+
+def _count(platform: str) -> int:
     try:
-        return len(jax.local_devices(backend=platform))
+        return len(_devices(platform))
     except RuntimeError:  # JAX's way to say that there are none
         return 0
 
 
 @lru_cache(maxsize=256)  # JAX's devices never change once asked for; errors are not kept
 def _device_of(platform: str, number: int) -> Device:
-    import jax
-
     reason = None
     try:
-        devices = jax.local_devices(backend=platform)
+        devices = _devices(platform)
     except RuntimeError as error:
         devices, reason = [], error
     if 0 <= number < len(devices):

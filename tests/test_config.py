@@ -121,3 +121,36 @@ def test_cache_is_used_and_survives_damage(tmp_path):
     again, stderr = run(tmp_path)
     assert again == first
     assert "compilation cache" in stderr
+
+
+@pytest.mark.parametrize(
+    ("engine", "threads"), [("NaiveEngine", "one"), ("ThreadedEngine", "several"), (None, "several")]
+)
+def test_engine_decides_where_programs_run(engine, threads):
+    """Under NaiveEngine a call returns when its result is there, so a program never runs beside Python."""
+    environment = {k: v for k, v in os.environ.items() if k != "MXNET_ENGINE_TYPE"}
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_PROGRAM],
+        env={**environment, "JAX_PLATFORMS": "cpu", **({} if engine is None else {"MXNET_ENGINE_TYPE": engine})},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == threads
+
+
+#: A call that returns at once leaves the work to another thread.
+SLOW_PROGRAM = """
+import jax, jax.numpy as jnp
+import symjit as mx
+x = mx.nd.ones((900, 900)).asjax()
+run = jax.jit(lambda x: x @ x @ x @ x @ x @ x)
+jax.block_until_ready(run(x))
+print("one" if all(run(x).is_ready() for _ in range(5)) else "several")
+"""
+
+
+def test_unknown_engine(monkeypatch):
+    monkeypatch.setenv("MXNET_ENGINE_TYPE", "Naive")
+    with pytest.raises(MXNetError, match="MXNET_ENGINE_TYPE='Naive': expected one of NaiveEngine, ThreadedEngine"):
+        config.choose_engine()

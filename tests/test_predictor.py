@@ -177,6 +177,37 @@ def test_inputs_are_converted_and_not_changed() -> None:
     assert predictor.traces == 1
 
 
+def test_calls_of_all_kinds_after_one_another() -> None:
+    """A call like the last one takes a shorter way, and any other one must not."""
+    x = mx.sym.FullyConnected(mx.sym.var("a"), num_hidden=4, name="fc") + mx.sym.var("b")
+    params = weights(x, a=(2, 3), b=(2, 4))
+    predictor = Predictor(x.graph, params)
+    rng = np.random.RandomState(2)
+
+    def want(a, b):
+        return np.asarray(a, np.float32) @ params["fc_weight"].T + params["fc_bias"] + np.asarray(b, np.float32)
+
+    for rows in (2, 2, 3, 4, 4, 2):
+        a, b = rng.rand(rows, 3).astype(np.float32), rng.rand(rows, 4).astype(np.float32)
+        calls = [
+            lambda a, b: predictor({"a": a, "b": b}),
+            lambda a, b: predictor({"b": b, "a": a}),
+            lambda a, b: predictor(a, b),
+            lambda a, b: predictor({"a": a}, b=b),
+            lambda a, b: predictor({"a": a.astype(np.float64), "b": b.tolist()}),
+            lambda a, b: predictor({"a": mx.nd.array(a), "b": b}),
+            lambda a, b: predictor({"a": a[::-1][::-1], "b": np.asfortranarray(b)}),
+        ]
+        for call in calls:
+            first = call(a, b)[0]
+            np.testing.assert_allclose(first, want(a, b), rtol=1e-5)
+            np.testing.assert_allclose(call(a + 1, b)[0], want(a + 1, b), rtol=1e-5)
+            np.testing.assert_allclose(first, want(a, b), rtol=1e-5)  # no call writes into another one's result
+        for wrong in ({"a": a}, {"a": a, "c": b}, {"a": a, "b": b, "c": b}, {"a": a, "b": b[:, :3]}):
+            with pytest.raises(mx.MXNetError, match=r"missing|unknown|shape"):
+                predictor(wrong)
+
+
 def test_errors_say_what_is_wrong() -> None:
     net = mlp()
     params = weights(net, data=(2, 3))
