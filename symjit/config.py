@@ -17,6 +17,7 @@ __all__ = [
     "CACHE_SIZE",
     "ENGINE",
     "JSON_MEMORY",
+    "KEPT_MEMORY",
     "SETTINGS",
     "Setting",
     "choose_engine",
@@ -87,6 +88,13 @@ CACHE_SIZE = Setting("SYMJIT_CACHE_SIZE", lambda: 1024, _mebibytes, "size of the
 JSON_MEMORY = Setting(
     "SYMJIT_JSON_MEMORY", lambda: 64, _mebibytes, "memory in MiB that reading a Symbol JSON file may take"
 )
+#: How much freed memory a process that trains on CPU keeps for its next step, in MiB.
+KEPT_MEMORY = Setting(
+    "SYMJIT_KEPT_MEMORY",
+    lambda: 1024,
+    _mebibytes,
+    "freed memory in MiB that a process that trains on CPU keeps, 0 leaves that to the C library",
+)
 
 
 def _tuning(text: str) -> str:
@@ -122,7 +130,7 @@ ENGINE = Setting(
 
 #: Every setting, by the name of its environment variable.
 SETTINGS: dict[str, Setting] = {
-    setting.name: setting for setting in (CACHE_DIR, CACHE_SIZE, JSON_MEMORY, AUTOTUNE, ENGINE)
+    setting.name: setting for setting in (CACHE_DIR, CACHE_SIZE, JSON_MEMORY, KEPT_MEMORY, AUTOTUNE, ENGINE)
 }
 
 

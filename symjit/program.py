@@ -21,6 +21,7 @@ from symjit.ir.graph import Graph, Node
 from symjit.ir.lower import Lowered, lower
 from symjit.ir.passes.parameters import parameter_names
 from symjit.ir.passes.pipeline import for_inference, for_training
+from symjit.memory import keep_freed
 from symjit.preparation import Preparation
 from symjit.tuning import choice
 
@@ -162,6 +163,8 @@ class Program:
             known = {id(x): i for i, x in enumerate((*args, *aux, *outputs, *new_aux))}
             return outputs, new_aux, Residuals([_Ref(known[id(x)]) if id(x) in known else x for x in leaves], treedef)
 
+        if self.platform == "cpu":
+            keep_freed()
         made = self._residuals[wanted] = jax.jit(run, compiler_options=self._forward_options)
         return made
 
