@@ -140,10 +140,10 @@ def _key(node: Node, specs: Sequence[Any], train: bool) -> str:
 
 
 class _Candidate(NamedTuple):
-    """A way to compute a node: `run` takes the node's inputs, the weight as `prepare` makes it."""
+    """A way to compute a node: `run` takes its inputs, what `prepare` makes of the weight in the weight's place."""
 
     run: Callable[..., Any]
-    prepare: Callable[[Any], Any]
+    prepare: Callable[[Any], Sequence[Any]]
 
 
 def _candidates(node: Node, specs: Sequence[Any], platform: str, train: bool) -> dict[str, _Candidate]:
@@ -154,23 +154,23 @@ def _candidates(node: Node, specs: Sequence[Any], platform: str, train: bool) ->
         return node.operator.call(attrs, inputs, train=train)[0]
 
     def made(strategy: Strategy) -> _Candidate:
-        def prepare(weight: Any) -> Any:
-            return weight if strategy.prepare is None else strategy.prepare.call(attrs, [weight])[0][0]
+        def prepare(weight: Any) -> Sequence[Any]:
+            return (weight,) if strategy.prepare is None else strategy.prepare.call(attrs, [weight])[0]
 
         def run(*inputs: Any) -> Any:
             return strategy.op.call(attrs, inputs)[0]
 
         def step(data: Any, weight: Any, *rest: Any) -> Any:
-            return run(data, prepare(weight), *rest)
+            return run(data, *prepare(weight), *rest)
 
         return _Candidate(_with_gradient(step), _same) if train else _Candidate(run, prepare)
 
     default = _Candidate(_with_gradient(own) if train else own, _same)
-    return {_DEFAULT: default, **{s.name: made(s) for s in applicable(node, specs, platform)}}
+    return {_DEFAULT: default, **{s.name: made(s) for s in applicable(node, specs, platform, train)}}
 
 
-def _same(weight: Any) -> Any:
-    return weight
+def _same(weight: Any) -> Sequence[Any]:
+    return (weight,)
 
 
 def _with_gradient(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -192,7 +192,7 @@ def _race(
     with jax.enable_x64(True):
         for name, candidate in candidates.items():
             try:
-                inputs = jax.device_put((data, candidate.prepare(weight), *rest))
+                inputs = jax.device_put((data, *candidate.prepare(weight), *rest))
                 compiled = jax.jit(candidate.run, compiler_options=dict(options)).lower(*inputs).compile()
                 jax.block_until_ready(compiled(*inputs))
             except (jax.errors.JaxRuntimeError, MXNetError, TypeError, ValueError) as error:

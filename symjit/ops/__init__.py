@@ -21,6 +21,7 @@ FAMILIES = (
     "symjit.ops.ctc",
     "symjit.ops.loss",
     "symjit.ops.rnn",
+    "symjit.ops.rnn_strategies",
     "symjit.ops.sequence",
     "symjit.ops.dot",
     "symjit.ops.indexing",

@@ -29,8 +29,9 @@ class Derived(Op):
         rule: ``rule(attrs, *inputs) -> outputs``; the names of its parameters after the first are the inputs, and those
             that have a default may be absent.
             All are parameters but for a first one that is also the first input of `base`.
-        outputs: number of outputs.
+        outputs: number of outputs, or what gives it for attributes.
         absent: inputs that these attributes leave out; by default those that `base` leaves out.
+        inputs: gives the names of the inputs for attributes, where their number varies; the rule takes them in order.
 
     A rule that takes parameters alone has the fact ``numpy``: it prepares parameters, and takes its functions from
     `namespace`.
@@ -42,8 +43,9 @@ class Derived(Op):
         suffix: str,
         rule: Callable[..., Any],
         *,
-        outputs: int = 1,
+        outputs: int | Callable[[Any], int] = 1,
         absent: Callable[[Any], Sequence[str]] | None = None,
+        inputs: Callable[[Any], Sequence[str]] | None = None,
     ) -> None:
         vars(self).update(vars(base))
         self.base, self.rule = base, rule
@@ -52,12 +54,13 @@ class Derived(Op):
         self.__name__ = rule.__name__
         self.inputs = tuple(inspect.signature(rule).parameters)[1:]
         self.variadic, self.count = False, ""
-        self.params, self.aux = frozenset(self.inputs[self.inputs[:1] == base.inputs[:1] :]), ()
         self.numpy = self.inputs[:1] != base.inputs[:1]
+        named = () if inputs is not None else self.inputs
+        self.params, self.aux = frozenset(named[named[:1] == base.inputs[:1] :]), ()
         self.init, self.role, self.infer_as = {}, {}, None
         self.shape_rule = self.dtype_rule = self.grad_rule = None
         self.needs_key = self.needs_train = self.needs_subgraphs = False
-        self.sized, self._draws, self._inputs = None, None, None
+        self.sized, self._draws, self._inputs = None, None, inputs
         self._absent = absent or base._absent
         self._outputs, self._visible, self._output_names = outputs, None, None
         self.affine = self.idle = self.choose = None
@@ -66,14 +69,11 @@ class Derived(Op):
 
     def call(self, attrs: Any, inputs: Sequence[Any], **_: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Run the rule; see `Op.call`."""
-        given = dict(zip(self.input_names(attrs), inputs, strict=True))
-        outputs = self.rule(attrs, **given)
+        if self._inputs is None:
+            outputs = self.rule(attrs, **dict(zip(self.input_names(attrs), inputs, strict=True)))
+        else:
+            outputs = self.rule(attrs, *inputs)
         return (tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)), ()
-
-    def input_names(self, attrs: Any) -> tuple[str, ...]:
-        """Return the names of the inputs that these attributes call for."""
-        absent = self._absent(attrs) if self._absent is not None else ()
-        return tuple(name for name in self.inputs if name not in absent)
 
 
 def namespace(array: Any) -> Any:
@@ -116,14 +116,16 @@ class Strategy(NamedTuple):
         name: how `explain` and the autotuner call it.
         op: the operator that a node becomes; its weight is what `prepare` makes of the weight.
         prepare: ``weight -> prepared weight``, an operator of its own, so that it runs once where the weight is
-            constant; None where the weight is used as it is.
+            constant; None where the weight is used as it is. All its outputs take the weight's place.
         when: ``(attrs, specs, platform) -> bool``, whether it applies to inputs of these shapes and dtypes.
+        trains: whether it may stand in a training graph.
     """
 
     name: str
     op: Derived
     prepare: Derived | None
     when: Callable[[Any, Sequence[Any], str], bool]
+    trains: bool = True
 
 
 def affine(operator: Op, axis: Axis) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -163,17 +165,28 @@ def strategy(
     when: Callable[[Any, Sequence[Any], str], bool],
     *,
     prepare: Callable[[Any, Any], Any] | None = None,
+    arrays: Callable[[Any], int] | None = None,
+    trains: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Attach a `Strategy`; the decorated rule is ``rule(attrs, *inputs)`` with the prepared weight.
 
-    No matrix product of it has a transposed right side (the fact ``arranged``).
+    Where `prepare` makes several arrays, `arrays` gives their number. No matrix product of it has a transposed right
+    side (the fact ``arranged``).
     """
 
     def attach(rule: Callable[..., Any]) -> Callable[..., Any]:
         if name in operator.strategies:
             raise TypeError(f"operator {operator.name} has a strategy {name!r} already")
-        made = None if prepare is None else Derived(operator, f"{name}.weight", prepare, absent=lambda a: ())
-        operator.strategies[name] = Strategy(name, Derived(operator, name, rule), made, when)
+
+        def names(attrs: Any) -> list[str]:
+            data, weight, *rest = operator.input_names(attrs)
+            return [data, *(f"{weight}{i}" for i in range(arrays(attrs))), *rest]  # type: ignore[misc]
+
+        made = None
+        if prepare is not None:
+            made = Derived(operator, f"{name}.weight", prepare, outputs=arrays or 1, absent=lambda a: ())
+        run = Derived(operator, name, rule, inputs=None if arrays is None else names)
+        operator.strategies[name] = Strategy(name, run, made, when, trains)
         operator.strategies[name].op.arranged = True
         return rule
 

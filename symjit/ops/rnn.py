@@ -17,7 +17,7 @@ from symjit.ops.attrs import Fraction, PositiveInt
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, agreed, known, normalize_axis, replace, unify
 
-__all__: list[str] = []
+__all__ = ["Cell", "Form", "add_biases", "cell_of", "form_of", "recur", "rnn", "stack"]
 
 #: Blocks of rows in a weight matrix.
 _GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
@@ -151,11 +151,18 @@ def _product(x: Any, y: Any) -> Any:
 def _scan(cell: Cell, reverse: bool, weight: Any, extra: Any, xs: Any, valid: Any, state: Any) -> Any:
     """Return the final state and the output of every step; steps that are not `valid` leave the state alone."""
     transposed = lax.stop_gradient(weight.T)
+    return recur(cell, reverse, lambda output: _state_share(output, transposed, weight), extra, xs, valid, state)
+
+
+def recur(
+    cell: Cell, reverse: bool, share: Callable[[Any], Any], extra: Any, xs: Any, valid: Any, state: Any
+) -> tuple[Any, Any]:
+    """Run a cell over time: ``share`` maps an output to the next step's ``h W^T``; see `_scan`."""
 
     def step(state: tuple[Any, ...], now: tuple[Any, Any]) -> tuple[Any, Any]:
         x, live = now
         x = tuple(each.astype(_accumulator(each.dtype)) for each in x)
-        new = cell(x, _state_share(state[0], transposed, weight).astype(x[0].dtype), state, extra)
+        new = cell(x, share(state[0]).astype(x[0].dtype), state, extra)
         new = tuple(n.astype(old.dtype) for n, old in zip(new, state, strict=True))
         if live is not None:
             new = tuple(jnp.where(live[:, None], n, old) for n, old in zip(new, state, strict=True))
@@ -206,7 +213,7 @@ class _Part(NamedTuple):
         return sum(rows * columns for rows, columns in filter(None, self)) + 2 * self.i2h[0]
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """What the layout of the parameter vector follows from."""
 
     mode: str
@@ -243,7 +250,7 @@ class _Form(NamedTuple):
         return found
 
     def unpack(self, parameters: Any, width: int) -> list[tuple[Any, ...]]:
-        """Return ``(W_i2h, W_h2h, W_h2r or None, b_i2h, b_h2h)`` of every part."""
+        """Return ``(W_i2h, W_h2h, W_h2r or None, b_i2h, b_h2h)`` of every part, NumPy arrays from a NumPy array."""
         if parameters.shape != (self.size(width),):
             raise ValueError(
                 f"the parameters have shape {parameters.shape}, expected ({self.size(width)},) "
@@ -252,18 +259,21 @@ class _Form(NamedTuple):
         parts = self.parts(width)
         shapes = [shape for part in parts for shape in part if shape is not None]
         shapes += [(part.i2h[0],) for part in parts for _ in range(2)]
-        arrays = iter(_cut(parameters, tuple(shapes)))
+        cut = _pieces if isinstance(parameters, np.ndarray) else _cut
+        arrays = iter(cut(parameters, tuple(shapes)))
         weights = [tuple(None if shape is None else next(arrays) for shape in part) for part in parts]
         biases = [(next(arrays), next(arrays)) for _ in parts]
         return [(*matrices, *pair) for matrices, pair in zip(weights, biases, strict=True)]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _cut(vector: Any, shapes: tuple[tuple[int, ...], ...]) -> list[Any]:
+def _pieces(vector: Any, shapes: tuple[tuple[int, ...], ...]) -> list[Any]:
     """Return the arrays of these shapes that stand one after the other in a vector."""
     ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
     starts = [0, *ends[:-1]]
     return [vector[start:end].reshape(shape) for start, end, shape in zip(starts, ends, shapes, strict=True)]
+
+
+_cut: Any = jax.custom_vjp(_pieces, nondiff_argnums=(1,))
 
 
 def _cut_backward(shapes: tuple[tuple[int, ...], ...], kept: None, heads: list[Any]) -> tuple[Any]:
@@ -271,11 +281,12 @@ def _cut_backward(shapes: tuple[tuple[int, ...], ...], kept: None, heads: list[A
     return (jnp.concatenate([head.reshape(-1) for head in heads]),)
 
 
-_cut.defvjp(lambda vector, shapes: (_cut(vector, shapes), None), _cut_backward)
+_cut.defvjp(lambda vector, shapes: (_pieces(vector, shapes), None), _cut_backward)
 
 
-def _form(a: Any) -> _Form:
-    return _Form(a.mode, a.state_size, a.num_layers, a.bidirectional, a.projection_size)
+def form_of(a: Any) -> Form:
+    """Return the form that the attributes of an RNN describe."""
+    return Form(a.mode, a.state_size, a.num_layers, a.bidirectional, a.projection_size)
 
 
 # RNN -----------------------------------------------------------------------------------------------------------------
@@ -345,51 +356,80 @@ def rnn(
     is half precision, computed in float32 but for the matrix products, and the gradient of a projection, which the CPU
     build refuses. A projection outside of the LSTM is an error here.
     """
-    form = _Form(mode, state_size, num_layers, bidirectional, projection_size)
+    form = Form(mode, state_size, num_layers, bidirectional, projection_size)
     _check(form, data.shape)
-    cell = _cell(mode, lstm_state_clip_min, lstm_state_clip_max, lstm_state_clip_nan)
-    directions = 1 + bidirectional
+    parts = form.unpack(parameters, data.shape[2])
+
+    def part(index: int, x: Any, cell: Cell, backward: bool, valid: Any, start: Any) -> tuple[Any, Any]:
+        i2h, h2h, h2r, b_i2h, b_h2h = parts[index]
+        return _recur(cell, backward, h2h, h2r, add_biases(mode, _dot(x, i2h), b_i2h, b_h2h), valid, start)
+
+    def drop(x: Any, layer: int) -> Any:
+        return _dropout(x, p, jax.random.fold_in(key, layer)) if train and p > 0.0 else x
+
+    clip = (lstm_state_clip_min, lstm_state_clip_max, lstm_state_clip_nan)
+    outputs = stack(form, cell_of(mode, *clip), part, data, state, state_cell, sequence_length, drop)
+    return outputs if state_outputs else outputs[0]
+
+
+def stack(
+    form: Form,
+    cell: Cell,
+    part: Callable[..., tuple[Any, Any]],
+    data: Any,
+    state: Any,
+    state_cell: Any,
+    sequence_length: Any,
+    drop: Callable[[Any, int], Any] = lambda x, layer: x,
+) -> tuple[Any, ...]:
+    """Run the layers and directions, and return the output and the final states.
+
+    Args:
+        form: the network.
+        cell: its cell.
+        part: ``(index, data, cell, backward, valid, state) -> (final state, outputs)`` of one layer in one direction.
+        data: the input of the first layer.
+        state: initial states of all parts.
+        state_cell: initial cell states of all parts; None where there are none.
+        sequence_length: valid lengths, or None.
+        drop: ``(data, layer) -> data``, what happens to the input of a layer above the first.
+    """
     valid = None
     if sequence_length is not None:
         valid = jnp.arange(data.shape[0], dtype=jnp.int32)[:, None] < sequence_length.astype(jnp.int32)
-    parts = form.unpack(parameters, data.shape[2])
+    directions = 1 + form.bidirectional
     x, finals = data, []
-    for layer in range(num_layers):
-        if layer and train and p > 0.0:
-            x = _dropout(x, p, jax.random.fold_in(key, layer))
+    for layer in range(form.num_layers):
+        x = drop(x, layer) if layer else x
         outputs = []
         for backward in range(directions):
             index = layer * directions + backward
-            i2h, h2h, h2r, b_i2h, b_h2h = parts[index]
             start = (state[index],)
-            if mode == "lstm":
+            if state_cell is not None:
                 start = (*start, state_cell[index].astype(_accumulator(data.dtype)))
-            xs = _input_share(mode, x, i2h, b_i2h, b_h2h)
-            final, ys = _recur(cell, bool(backward), h2h, h2r, xs, valid, start)
+            final, ys = part(index, x, cell, bool(backward), valid, start)
             finals.append(final)
             outputs.append(ys if valid is None else jnp.where(valid[..., None], ys, 0.0))
         x = outputs[0] if directions == 1 else jnp.concatenate(outputs, axis=-1)
-    if not state_outputs:
-        return x
     return (x, *(jnp.stack(members).astype(data.dtype) for members in zip(*finals, strict=True)))
 
 
-def _check(form: _Form, data: Any) -> None:
+def _check(form: Form, data: Any) -> None:
     if form.projection_size is not None and form.mode != "lstm":
         raise ValueError(f"projection_size is {form.projection_size}: only mode='lstm' has one, this is {form.mode!r}")
     if data is not None and len(data) != 3:
         raise ValueError(f"the data has {len(data)} dimensions, expected 3: (time, batch, features)")
 
 
-def _cell(mode: str, low: float | None, high: float | None, clip_nan: bool) -> Cell:
+def cell_of(mode: str, low: float | None, high: float | None, clip_nan: bool) -> Cell:
+    """Return the cell of a mode; the bounds are those of the LSTM's cell state."""
     if mode == "lstm":
         return partial(_lstm, clip=None if low is None or high is None else (low, high), clip_nan=clip_nan)
     return {"rnn_relu": _rnn_relu, "rnn_tanh": _rnn_tanh, "gru": _gru}[mode]
 
 
-def _input_share(mode: str, x: Any, weight: Any, b_i2h: Any, b_h2h: Any) -> tuple[Any, ...]:
-    """Return what the inputs of all steps contribute: one matrix product, outside of the loop."""
-    share = _dot(x, weight)
+def add_biases(mode: str, share: Any, b_i2h: Any, b_h2h: Any) -> tuple[Any, ...]:
+    """Return what the inputs of all steps contribute: `share`, one matrix product outside of the loop, and biases."""
     if mode != "gru":
         return (share + (b_i2h + b_h2h),)
     size = b_h2h.shape[0] // 3
@@ -407,7 +447,7 @@ def _dropout(x: Any, p: float, key: Any) -> Any:
 
 @rnn.shape
 def _(a: Any, s: Known) -> dict[str, Any]:
-    form = _form(a)
+    form = form_of(a)
     _check(form, s.data)
     directions = 1 + a.bidirectional
     stacked = a.num_layers * directions

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import symjit as mx
+from symjit.ir.passes.strategy import applicable, heuristic
 from symjit.ops import registry
 from tests.ops.cases import rnn as cases
 
@@ -201,3 +203,42 @@ def test_param_concat_that_does_not_come_out_even() -> None:
     attrs = operator.parse_attrs({"num_args": 3, "dim": 0})
     with pytest.raises(ValueError, match="leaves 55 for 2 inputs"):
         operator.shape_rule(attrs, registry.known_inputs(operator, attrs, [None, (26,), None], [(81,)]))
+
+
+@pytest.mark.parametrize("mode", list(cases.GATES))
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("lengths", [False, True])
+def test_strategies_compute_the_same(mode: str, bidirectional: bool, lengths: bool) -> None:
+    """The parameters cut once, by NumPy or JAX, for several rows and for one."""
+    clip = CLIP if mode == "lstm" and lengths else {}
+    attrs = attrs_of(mode, 2, bidirectional, use_sequence_length=lengths, **clip)
+    with jax.enable_x64(True):
+        for rows in (3, 1):
+            data, parameters, *states = drawn(mode, layers=2, bidirectional=bidirectional)
+            given = [data[:, :rows], parameters, *(x[:, :rows] for x in states)]
+            given += [np.array([4, 0, 2][:rows], np.int32)] if lengths else []
+            want = call(attrs, given)
+            ways = [s for s in RNN.strategies.values() if s.when(attrs, given, "cpu")]
+            assert [way.name for way in ways] == ["unpacked", "unpacked_vector"][: 3 - min(rows, 2)]
+            for way in ways:
+                for weight in (parameters, jnp.asarray(parameters)):
+                    prepared = way.prepare.call(attrs, [weight])[0]
+                    assert len(prepared) == way.prepare.num_outputs(attrs)
+                    inputs = [given[0], *prepared, *given[2:]]
+                    assert len(inputs) == len(way.op.input_names(attrs))
+                    got = jax.jit(lambda *x, way=way: way.op.call(attrs, x)[0])(*inputs)
+                    for one, other in zip(got, want, strict=True):
+                        np.testing.assert_allclose(one, other, rtol=0, atol=1e-13)
+
+
+def test_strategies_are_for_inference_without_projection() -> None:
+    graph = mx.sym.RNN(
+        mx.sym.var("data"), mx.sym.var("p"), mx.sym.var("s"), mx.sym.var("c"), mode="lstm", state_size=4, num_layers=1
+    ).graph
+    node = graph.heads[0].node
+    specs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in [(5, 3, 2), (128,), (1, 3, 4), (1, 3, 4)]]
+    assert [way.name for way in applicable(node, specs, "cpu")] == ["unpacked"]
+    assert heuristic("cpu", False)(node, specs) == "unpacked"
+    assert applicable(node, specs, "cpu", train=True) == [] and heuristic("cpu", True)(node, specs) is None
+    projected = node.replace(attrs={**node.attrs, "projection_size": "2"})
+    assert applicable(projected, specs, "cpu") == []

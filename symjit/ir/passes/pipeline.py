@@ -110,5 +110,5 @@ def _arranging(
     passes: list[tuple[str, Callable[[Graph], Graph]]] = []
     if platform in _LAST_IS_FASTER:
         passes.append(("channels last", lambda of: channels_last(of, specs(of), train=train)))
-    passes.append(("choose strategies", lambda of: choose_strategies(of, specs(of), platform, chosen)))
+    passes.append(("choose strategies", lambda of: choose_strategies(of, specs(of), platform, chosen, train=train)))
     return passes

@@ -15,11 +15,12 @@ __all__ = ["Choice", "applicable", "choose_strategies", "heuristic"]
 Choice = Callable[[Node, Sequence[Any]], str | None]
 
 
-def applicable(node: Node, specs: Sequence[Any], platform: str) -> list[Strategy]:
+def applicable(node: Node, specs: Sequence[Any], platform: str, train: bool = False) -> list[Strategy]:
     """Return the strategies that apply to a node on inputs of these specs."""
     if node.op is None:
         return []
-    return [s for s in node.operator.strategies.values() if s.when(node.params, specs, platform)]
+    found = node.operator.strategies.values()
+    return [s for s in found if (s.trains or not train) and s.when(node.params, specs, platform)]
 
 
 def heuristic(platform: str, train: bool) -> Choice:
@@ -44,7 +45,7 @@ def _specs(node: Node, specs: Inference) -> list[Any]:
     ]
 
 
-def choose_strategies(graph: Graph, specs: Inference, platform: str, choice: Choice) -> Graph:
+def choose_strategies(graph: Graph, specs: Inference, platform: str, choice: Choice, *, train: bool = False) -> Graph:
     """Return the graph with the lowering of every node that has several chosen by `choice`.
 
     A strategy that wants its weight prepared gets a node for that, which depends on the weight alone.
@@ -54,6 +55,7 @@ def choose_strategies(graph: Graph, specs: Inference, platform: str, choice: Cho
         specs: shapes and dtypes of `graph`.
         platform: ``"cpu"``, ``"gpu"`` or ``"tpu"``.
         choice: names the strategy; a name that does not apply to the node leaves it as it is.
+        train: whether for a training forward.
     """
 
     def visit(node: Node, inputs: tuple[Entry, ...]) -> Node:
@@ -61,13 +63,14 @@ def choose_strategies(graph: Graph, specs: Inference, platform: str, choice: Cho
         if node.op is None or not node.operator.strategies:
             return made
         found = _specs(node, specs)
-        possible = {strategy.name: strategy for strategy in applicable(node, found, platform)}
+        possible = {strategy.name: strategy for strategy in applicable(node, found, platform, train)}
         chosen = possible.get(choice(node, found) or "") if possible else None
         if chosen is None:
             return made
         rest = list(inputs)
         if chosen.prepare is not None:
-            rest[1] = Entry(Node(chosen.prepare.name, node.name, node.attrs, (inputs[1],)))
+            prepared = Node(chosen.prepare.name, node.name, node.attrs, (inputs[1],))
+            rest[1:2] = [Entry(prepared, i) for i in range(prepared.num_outputs)]
         return made.replace(op=chosen.op.name, inputs=tuple(rest))
 
     return graph.rewrite(visit)
