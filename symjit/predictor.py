@@ -183,11 +183,8 @@ class Predictor:
             raise MXNetError(f"the parameters do not fit the network: {error}") from None
         device = self.context.device
         with jax.enable_x64(True):
-            self._values = {
-                node.name: jax.device_put(_private(params[node.name]), device)
-                for node in self._graph.variables
-                if node.name in params
-            }
+            held = {n.name: _private(params[n.name]) for n in self._graph.variables if n.name in params}
+            self._values = jax.device_put(held, device)
         states = {node.name for node in state_variables(self._graph)}
         open_names = [node.name for node in self._graph.variables if node.name not in self._values]
         self.states = [name for name in open_names if name in states]
@@ -400,7 +397,7 @@ class Predictor:
         """
         fixed = {name: x.shape for name, x in self._values.items()}
         dtypes = {name: x.dtype for name, x in self._values.items()}
-        found = infer(self._graph, {**fixed, **shapes}, dtypes, train=False)
+        found = infer(self._graph, {**fixed, **shapes}, dtypes, train=False, trust=True)
         missing = found.missing()
         if missing:
             raise MXNetError(f"the shapes of {missing} do not follow from the inputs {dict(shapes)}")

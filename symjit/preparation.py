@@ -52,8 +52,9 @@ class Preparation:
         if self.in_numpy:
             devices = {device for x in values if isinstance(x, jax.Array) for device in x.devices()}
             found = _by_numpy([self.graph.heads[i] for i in self.in_numpy], given)
-            for i, value in zip(self.in_numpy, found, strict=True):
-                heads[i] = jax.device_put(value, min(devices, key=lambda d: d.id) if devices else None)
+            device = min(devices, key=lambda d: d.id) if devices else None
+            for i, value in zip(self.in_numpy, jax.device_put(found, device), strict=True):
+                heads[i] = value
         return heads
 
     @cached_property

@@ -81,8 +81,6 @@ class Program:
         graph: the graph.
         platform: ``"cpu"``, ``"gpu"`` or ``"tpu"``.
         lowered: the graph as it was given, as a pure function.
-        options: compile options of an inference forward.
-        products: the same where all matrix products are laid out for XLA's own code (the fact ``arranged``).
         traces: how often each function was traced; a test's recompile budget reads it.
     """
 
@@ -97,12 +95,27 @@ class Program:
         self._residuals: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._backwards: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._taps: dict[tuple[bool, bool], tuple[Callable[..., Any], list[str]]] = {}
-        many = len(graph.nodes) - len(graph.variables) > _MANY_NODES
-        cpu = platform == "cpu"
-        self.options = _known(_OWN_CONVOLUTIONS if cpu else {})
-        self.products = {**self.options, **_known(_OWN_PRODUCTS if cpu else {})}
-        self._forward_options = _known(_TRAINING_FORWARD if cpu else {})
-        self._backward_options = {**_known(_TRAINING_BACKWARD if cpu else {}), **_known(_UNFUSED if many else {})}
+
+    # Options are looked at when they are used, for each value has to be tried.
+
+    @cached_property
+    def options(self) -> dict[str, str]:
+        """Compile options of an inference forward."""
+        return _known(_OWN_CONVOLUTIONS if self.platform == "cpu" else {})
+
+    @cached_property
+    def products(self) -> dict[str, str]:
+        """Those where all matrix products are laid out for XLA's own code (the fact ``arranged``)."""
+        return _known({**_OWN_CONVOLUTIONS, **_OWN_PRODUCTS} if self.platform == "cpu" else {})
+
+    @cached_property
+    def _forward_options(self) -> dict[str, str]:
+        return _known(_TRAINING_FORWARD if self.platform == "cpu" else {})
+
+    @cached_property
+    def _backward_options(self) -> dict[str, str]:
+        many = len(self.graph.nodes) - len(self.graph.variables) > _MANY_NODES
+        return _known({**(_TRAINING_BACKWARD if self.platform == "cpu" else {}), **(_UNFUSED if many else {})})
 
     def prediction(
         self, specs: Mapping[str, tuple[tuple[int, ...], Any]], parameters: frozenset[str] | None = None

@@ -28,6 +28,10 @@ class Entry(NamedTuple):
     version: int = 0
 
 
+# Characters of an attribute's text that a node remembers parsed.
+_REMEMBERED = 128
+
+
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Node:
     """An operator application, or a variable.
@@ -50,6 +54,7 @@ class Node:
     control_deps: tuple[Node, ...] = ()
     subgraphs: tuple[Graph, ...] = ()
     slices: int = 1
+    _params: Any = field(default=None, init=False, repr=False)
 
     @property
     def is_variable(self) -> bool:
@@ -75,13 +80,26 @@ class Node:
         Raises:
             MXNetError: an attribute is unknown, missing or out of range; the message names the node.
         """
+        if self._params is not None:
+            return self._params
         operator = self.operator
         # MXNet has no parser for an operator without attributes, so files may hold anything there.
         attrs = self.attrs if operator.attrs or operator.ignored else {}
         try:
-            return operator.parse_attrs(attrs)
+            found = operator.parse_attrs(attrs)
         except MXNetError as error:
             raise MXNetError(f"node {shown(self.name)}: {error}") from None
+        # A file may be full of long texts, and what is parsed of them takes several times the room.
+        if all(len(text) <= _REMEMBERED for text in attrs.values()):
+            object.__setattr__(self, "_params", found)
+        return found
+
+    def edit(self, attrs: Mapping[str, str], name: str | None = None) -> None:
+        """Change attribute texts and the name in place, for all graphs that share the node."""
+        self.attrs.update(attrs)
+        object.__setattr__(self, "_params", None)
+        if name is not None:
+            object.__setattr__(self, "name", name)
 
     @property
     def num_outputs(self) -> int:
@@ -101,7 +119,7 @@ class Node:
 
     def replace(self, **changes: Any) -> Node:
         """Return a copy with some fields changed."""
-        return Node(**{**{each.name: getattr(self, each.name) for each in fields(self)}, **changes})
+        return Node(**{**{x.name: getattr(self, x.name) for x in fields(self) if x.init}, **changes})
 
     def __repr__(self) -> str:
         return f"<Node {self.op or 'null'} {self.name}>"

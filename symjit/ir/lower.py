@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jax import lax
 
 from symjit.base import MXNetError
 from symjit.ir.graph import Entry, Graph, Node
+from symjit.ops.registry import Op
 
 __all__ = ["Lowered", "call_node", "is_open", "lower"]
 
@@ -66,6 +68,7 @@ class Lowered:
         }
         self._open = [node for node in graph.nodes if is_open(node)]
         self._before, self._cut, self._after = _stages(graph)
+        self._alike = _alike(graph)
 
     def draws(self, train: bool) -> bool:
         """Return whether a forward draws random numbers."""
@@ -124,7 +127,10 @@ class Lowered:
         node_key = None if stream is None or key is None else jax.random.fold_in(key, stream)
         try:
             with jax.named_scope(node.name or node.op or ""):
-                outputs, new_aux = call_node(node, inputs, key=node_key, train=train, shape=shape)
+                if id(node) in self._alike and not train:
+                    outputs, new_aux = _once(node.operator, node.params)(*inputs), ()
+                else:
+                    outputs, new_aux = call_node(node, inputs, key=node_key, train=train, shape=shape)
         except (MXNetError, TypeError, ValueError) as error:
             shapes = ", ".join(str(getattr(x, "shape", "?")) for x in inputs)
             raise MXNetError(f"operator {node.op}, node {node.name!r}, inputs {shapes}: {error}") from error
@@ -186,6 +192,31 @@ def _stages(graph: Graph) -> tuple[list[Node], list[Node], list[Node]]:
             continue
         late.add(id(node))
     return before, cut, after
+
+
+@lru_cache(maxsize=1024)
+def _once(operator: Op, attrs: Any) -> Callable[..., tuple[Any, ...]]:
+    """Return an operator's inference forward as a function that JAX traces once for all inputs of the same shapes.
+
+    XLA puts it back where it is called from, so that it compiles what it would have compiled.
+    """
+
+    def run(*inputs: Any) -> tuple[Any, ...]:
+        return operator.call(attrs, inputs)[0]
+
+    run.__name__ = operator.name.replace("@", "_")
+    return jax.jit(run)
+
+
+def _alike(graph: Graph) -> frozenset[int]:
+    """Return ``id`` of the nodes that share operator and attributes with another one, and can be traced together."""
+    groups: dict[Any, list[int]] = {}
+    for node in graph.nodes:
+        if node.op is None or node.subgraphs or not node.inputs:
+            continue
+        if not (node.operator.needs_key or node.operator.aux):
+            groups.setdefault((node.op, node.params), []).append(id(node))
+    return frozenset(key for group in groups.values() if len(group) > 1 for key in group)
 
 
 def lower(graph: Graph) -> Lowered:

@@ -85,7 +85,7 @@ class Affine(NamedTuple):
     """What an operator is at inference: ``scale x + shift`` along one axis of its first input.
 
     Attributes:
-        op: from all inputs but the first to ``(scale, shift)``, two vectors.
+        op: from all inputs but the first to ``(scale, shift)``, two vectors of the shape of the last input.
         apply: from the first input and these two to the result.
         axis: ``(attrs, rank) -> axis``.
     """
@@ -138,6 +138,8 @@ def affine(operator: Op, axis: Axis) -> Callable[[Callable[..., Any]], Callable[
 
     def attach(rule: Callable[..., Any]) -> Callable[..., Any]:
         made = Derived(operator, "affine", rule, outputs=2), Derived(operator, "apply", apply)
+        made[0].shape_rule = lambda a, s: {"out": [s.get(made[0].inputs[-1])] * 2}
+        made[1].shape_rule = lambda a, s: {"out": s.data}
         operator.affine = Affine(*made, axis)
         return rule
 
@@ -153,7 +155,10 @@ def absorbs(
     """
 
     def attach(rule: Callable[..., Any]) -> Callable[..., Any]:
-        operator.absorbs[where] = Folding(Derived(operator, where, rule, outputs=2), axis, changes)
+        made = Derived(operator, where, rule, outputs=2)
+        if where == "after":
+            made.shape_rule = lambda a, s: {"out": [s.weight, s.shift]}
+        operator.absorbs[where] = Folding(made, axis, changes)
         return rule
 
     return attach

@@ -226,9 +226,7 @@ class Symbol(Operators):
                 attributes(op, {**node.attrs, **changes})
             except MXNetError as error:
                 raise MXNetError(f"node {node.name!r}: {error}") from None
-        node.attrs.update(changes)
-        if "name" in kwargs:
-            object.__setattr__(node, "name", kwargs["name"])
+        node.edit(changes, kwargs.get("name"))
         _edits[0] += 1
 
     # Structure -------------------------------------------------------------------------------------------------------
