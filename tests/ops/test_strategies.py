@@ -74,6 +74,8 @@ ROWS = {
     "1x1 of many filters": Row((1, 3, 4, 6), 512, (1, 1)),
     "3x3 of many filters": Row((2, 4, 5, 3), 768, (3, 3), pad=(1, 1)),
     "3x3 of many filters, strided": Row((1, 5, 5, 3), 512, (3, 3), (2, 2), (1, 1), bias=False),
+    "3x3 of 64 channels": Row((2, 6, 5, 64), 64, (3, 3), pad=(1, 1)),
+    "5x5 unpadded": Row((3, 9, 8, 3), 4, (5, 5)),
     "2x5": Row((1, 8, 9, 3), 8, (2, 5), (1, 2), (0, 2), (2, 1)),
     "1x7": Row((1, 7, 9, 6), 8, (1, 7), pad=(0, 3)),
     "3 of a line": Row((2, 11, 4), 6, (3,), (2,), (1,)),
@@ -223,6 +225,36 @@ def test_what_is_chosen(name: str) -> None:
         specs = [jax.ShapeDtypeStruct(row.shape, jnp.float32)]
         assert choose(row.attrs, specs, "cpu") == name
         assert choose(row.attrs, specs, "gpu") == "xla"
+
+
+#: How a training forward and the gradient of its data are computed.
+TRAINED = {
+    ("winograd", "winograd"): [Row((32, 8, 8, 64), 64, (3, 3), pad=(1, 1))],
+    ("paired", "xla"): [Row((32, 32, 32, 16), 16, (3, 3), pad=(1, 1)), Row((32, 32, 32, 3), 16, (3, 3), pad=(1, 1))],
+    ("paired", "columns"): [Row((64, 20, 20, 16), 16, (7, 7))],
+    ("xla", "columns"): [Row((64, 12, 12, 20), 50, (5, 5)), Row((32, 32, 32, 16), 32, (3, 3), (2, 2), (1, 1))],
+    ("spaced", "columns"): [Row((8, 14, 14, 256), 512, (3, 3), (2, 2), (1, 1))],
+    ("xla", "xla"): [Row((32, 32, 32, 3), 64, (3, 3), pad=(1, 1)), Row((32, 32, 32, 16), 17, (3, 3), pad=(1, 1))],
+}
+
+
+@pytest.mark.parametrize("ways", TRAINED)
+def test_what_is_chosen_in_training(ways: tuple[str, str]) -> None:
+    for row in TRAINED[ways]:
+        data = jax.ShapeDtypeStruct(row.shape, jnp.float32)
+        assert (strategies._forward(row.attrs, data), strategies._data_gradient(row.attrs, data)) == ways
+        assert choose(row.attrs, [data], "cpu", True) == (None if ways == ("xla", "xla") else "trained")
+    assert choose(ROWS["depthwise"].attrs, ROWS["depthwise"].specs(), "cpu", True) == "depthwise"
+
+
+def test_columns_image_by_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = ROWS["5x5 unpadded"]
+    data, weight, _ = row.inputs()
+    head = np.ones((3, 5, 4, 4), np.float32)
+    want = reference(row, head, *row.inputs())[1].astype(np.float32)
+    monkeypatch.setattr(strategies, "_WINDOWS", 0)
+    got = strategies._towards_data(row.attrs, head, weight, jax.ShapeDtypeStruct(data.shape, data.dtype))
+    close(np.asarray(got), want, 2e-6, "image by image")
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -108,8 +109,11 @@ def _xla_prepare(a: Any, weight: Any) -> Any:
 
 
 def _by_xla(a: Any, data: Any, prepared: Any, groups: int) -> Any:
-    steps = _steps(a)
-    spatial = "DHW"[-len(a.kernel) :]
+    return _convolved(data, prepared, _steps(a), groups)
+
+
+def _convolved(data: Any, prepared: Any, steps: _Steps, groups: int) -> Any:
+    spatial = "DHW"[-len(steps.pad) :]
     return lax.conv_general_dilated(
         data,
         prepared,
@@ -200,6 +204,33 @@ def _im2col(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
     x = _padded(data, [(p, p) for p in pad])
     taps = [_tap(x, [i * d for i, d in zip(at, dilate, strict=True)], out, stride) for at in np.ndindex(*a.kernel)]
     return _plus(_dot(jnp.concatenate(taps, axis=-1), prepared)[..., : a.num_filter], bias)
+
+
+# Two results at once --------------------------------------------------------------------------------------------------
+#
+# Two neighbours along the last spatial axis as one result of twice the filters: the kernel is longer by one and moves
+# by two. A third more products for 3 x 3, but of matrices that are not as thin.
+
+
+def _paired_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
+    if not _channel_last(a) or a.num_group != 1:
+        return False
+    steps = _steps(a)
+    return steps.stride[-1] == steps.dilate[-1] == 1 and steps.out(a, specs[0])[-1] % 2 == 0
+
+
+def _paired_prepare(a: Any, weight: Any) -> Any:
+    """Return the weight as (*kernel, C, 2 num_filter), the last axis of the kernel longer by one."""
+    taps = _xla_prepare(a, weight)
+    edges, xp = [(0, 0)] * (taps.ndim - 3), namespace(weight)
+    longer = [xp.pad(taps, [*edges, (i, 1 - i), (0, 0), (0, 0)]) for i in range(2)]
+    return xp.concatenate(longer, axis=-1)
+
+
+def _paired_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
+    steps = _steps(a)
+    both = _convolved(data, prepared, steps._replace(stride=(*steps.stride[:-1], 2)), 1)
+    return _plus(both.reshape(data.shape[0], *steps.out(a, data), a.num_filter), bias)
 
 
 # Depthwise: shifted multiply-adds -------------------------------------------------------------------------------------
@@ -355,6 +386,93 @@ def _winograd(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
     return _plus(out[:, :out_height, :out_width, : a.num_filter], bias)
 
 
+# In training ----------------------------------------------------------------------------------------------------------
+#
+# Forward and both gradients, each computed in the way that suits its shapes. The gradient of the data is a convolution
+# too: for stride 1, of the head with the filters turned around.
+
+
+class _Turned(NamedTuple):
+    """The attributes of a convolution of the head."""
+
+    kernel: tuple[int, ...]
+    dilate: tuple[int, ...]
+    pad: tuple[int, ...]
+    num_filter: int
+    layout: str | None
+    stride: tuple[int, ...] = ()
+    num_group: int = 1
+
+
+def _turned(a: Any, data: Any) -> _Turned | None:
+    """Return the convolution of the head that gives the gradient of `data`, None if none does."""
+    steps = _steps(a)
+    pad = tuple((k - 1) * d - p for k, d, p in zip(a.kernel, steps.dilate, steps.pad, strict=True))
+    if any(s != 1 for s in steps.stride) or min(pad) < 0:
+        return None
+    return _Turned(a.kernel, steps.dilate, pad, data.shape[-1], a.layout)
+
+
+def _turn(weight: Any) -> Any:
+    """Return the weight (num_filter, *kernel, C) as (C, *kernel, num_filter), its taps in reverse."""
+    return jnp.swapaxes(jnp.flip(weight, range(1, weight.ndim - 1)), 0, -1)
+
+
+def _columns(a: Any, head: Any, weight: Any, sizes: tuple[int, ...]) -> Any:
+    """Return the gradient of data with these spatial sizes: one product, each tap of it added in its place."""
+    stride, dilate, pad = _steps(a)
+    taps, channels = math.prod(a.kernel), weight.shape[-1]
+    products = _dot(head, weight.reshape(a.num_filter, taps * channels))
+    total: Any = None
+    for k, at in enumerate(np.ndindex(*a.kernel)):
+        edges = []
+        for i, d, p, s, size, count in zip(at, dilate, pad, stride, sizes, head.shape[1:-1], strict=True):
+            low = i * d - p
+            edges.append((low, size - low - (count - 1) * s - 1, s - 1))
+        tap = products[..., k * channels : (k + 1) * channels]
+        placed = lax.pad(tap, jnp.zeros((), tap.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+        total = placed if total is None else total + placed
+    return total
+
+
+def _towards_data(a: Any, head: Any, weight: Any, data: Any) -> Any:
+    way = _data_gradient(a, data)
+    if way == "columns":
+        windows = math.prod(head.shape[:-1]) * math.prod(weight.shape[1:])
+        return _by_image(
+            lambda head, weight, bias: _columns(a, head, weight, data.shape[1:-1]),
+            head,
+            weight,
+            None,
+            windows * np.dtype(data.dtype).itemsize > _WINDOWS,
+        )
+    if way == "winograd":
+        turned = _turned(a, data)
+        return _winograd_run(turned, head, _winograd_prepare(turned, _turn(weight)), None)
+    prepared = _xla_prepare(a, weight)
+    return jax.linear_transpose(lambda x: _by_xla(a, x, prepared, 1), data)(head)[0]
+
+
+def _trained_run(a: Any, data: Any, weight: Any, bias: Any) -> Any:
+    way = WAYS[_forward(a, data)]
+    spec = jax.ShapeDtypeStruct(data.shape, data.dtype)
+
+    @jax.custom_vjp
+    def result(data: Any, weight: Any) -> Any:
+        return way.run(a, data, way.prepare(a, weight), None)
+
+    def forward(data: Any, weight: Any) -> tuple[Any, Any]:
+        return result(data, weight), (data, weight)
+
+    def backward(kept: Any, head: Any) -> tuple[Any, Any]:
+        data, weight = kept
+        towards_weight = jax.linear_transpose(lambda w: _by_xla(a, data, _xla_prepare(a, w), 1), weight)
+        return _towards_data(a, head, weight, spec), towards_weight(head)[0]
+
+    result.defvjp(forward, backward)
+    return _plus(result(data, weight), bias)
+
+
 WAYS: dict[str, Way] = {
     "xla": Way(_xla_applies, _xla_prepare, _xla_run),
     "spaced": Way(_spaced_applies, _spaced_prepare, _spaced_run),
@@ -363,6 +481,8 @@ WAYS: dict[str, Way] = {
     "im2col": Way(_im2col_applies, _flat_prepare, _im2col_run),
     "depthwise": Way(_depthwise_applies, _depthwise_prepare, _depthwise_run),
     "grouped": Way(_grouped_applies, _grouped_prepare, _grouped_run),
+    "paired": Way(_paired_applies, _paired_prepare, _paired_run),
+    "trained": Way(_im2col_applies, lambda a, weight: weight, _trained_run),
 }
 
 
@@ -372,6 +492,10 @@ _WINOGRAD_GAIN = 16
 _WINOGRAD_BYTES = 64 << 20
 # A window of at most so many numbers, such as 3 x 3 of three colours, is too thin for XLA's convolution.
 _THIN = 64
+# YNN leaves convolutions of so few filters to XLA's own code, which is slower in the forward.
+_FEW_FILTERS = 16
+# Where the data are so many times larger than the result, XLA's gradient of the data multiplies mostly zeros.
+_WIDER = 1.5
 
 
 def _winograd_pays(a: Any, data: Any) -> bool:
@@ -379,11 +503,33 @@ def _winograd_pays(a: Any, data: Any) -> bool:
     return channels * filters >= _WINOGRAD_GAIN * (channels + filters) and _between(a, data) <= _WINOGRAD_BYTES
 
 
+def _forward(a: Any, data: Any) -> str:
+    """Return the way of a training forward."""
+
+    def can(name: str) -> bool:
+        return WAYS[name].applies(a, [data], "cpu")
+
+    if can("winograd") and _winograd_pays(a, data):
+        return "winograd"
+    if can("paired") and a.num_filter <= _FEW_FILTERS:
+        return "paired"
+    return "spaced" if can("spaced") else "xla"
+
+
+def _data_gradient(a: Any, data: Any) -> str:
+    """Return the way of the gradient of data."""
+    head = jax.ShapeDtypeStruct((data.shape[0], *_steps(a).out(a, data), a.num_filter), data.dtype)
+    turned = _turned(a, data)
+    if turned is not None and WAYS["winograd"].applies(turned, [head], "cpu") and _winograd_pays(turned, head):
+        return "winograd"
+    return "columns" if _WIDER * math.prod(head.shape[1:-1]) <= math.prod(data.shape[1:-1]) else "xla"
+
+
 def choose(a: Any, specs: Sequence[Any], platform: str, train: bool = False) -> str | None:
     """Return the name of the strategy that is likely to be fastest, None for the plain convolution.
 
-    The rules are measured on one core with AVX2, batches of 1 and 8, with XLA's library YNN off; those of training, at
-    batches of 32 and 64.
+    The rules are measured on one core with AVX2, batches of 1 and 8, with XLA's library YNN off; those of training at
+    batches of 8 to 64, with it on.
     """
 
     def can(name: str) -> bool:
@@ -396,7 +542,8 @@ def choose(a: Any, specs: Sequence[Any], platform: str, train: bool = False) -> 
         if can(name):
             return name
     if train:
-        # Forward and both gradients together, none of the others is faster than the plain convolution in a network.
+        if can("trained") and (_forward(a, data), _data_gradient(a, data)) != ("xla", "xla"):
+            return "trained"
         return None
     if can("winograd") and _winograd_pays(a, data):
         return "winograd"
