@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,17 @@ from symjit.cli import main
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent.parent / "shared" / "checkpoints"
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/golden.npz"))
+#: Checkpoints that compile for long; all but the first two are verified in the slow tests.
+LONG = ["mobileface-v3", "mtcnn-det2", "lffd-plate-small", "mobileface-v1", "mtcnn-det4"]
 
 needs_checkpoints = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="../shared/checkpoints is not there: real checkpoints were not verified"
 )
+
+
+def names(slow: list[str]) -> list[Any]:
+    """Return the checkpoints as parameters, some of them marked slow."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in NAMES or ["none"]]
 
 
 def epoch_of(name: str) -> int:
@@ -31,7 +39,7 @@ def test_there_are_checkpoints() -> None:
 
 
 @needs_checkpoints
-@pytest.mark.parametrize("name", NAMES or ["none"])
+@pytest.mark.parametrize("name", names(LONG[2:]))
 def test_verify(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """``symjit verify`` finds every output within 1e-4 of MXNet's."""
     folder = FOLDER / name
@@ -42,7 +50,7 @@ def test_verify(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @needs_checkpoints
-@pytest.mark.parametrize("name", NAMES or ["none"])
+@pytest.mark.parametrize("name", names(LONG))
 def test_executor_gives_the_same(name: str) -> None:
     """MXNet's own way, load_checkpoint and simple_bind, gives the same numbers as Predictor."""
     folder = FOLDER / name

@@ -94,14 +94,17 @@ def test_verify(capsys: pytest.CaptureFixture[str], golden: pathlib.Path) -> Non
     assert code == 0 and "all outputs agree" in out and "softmax_output" in out
 
 
-def test_verify_finds_a_difference(capsys: pytest.CaptureFixture[str], golden: pathlib.Path) -> None:
-    with np.load(golden) as file:
-        arrays = {key: file[key] for key in file.files}
-    arrays["out:0"][3, 4] += 0.01
-    np.savez(golden, **arrays)
-    code, out, _ = run(capsys, "verify", PREFIX, "--epoch", "10", "--golden", str(golden))
+def test_verify_finds_a_difference(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -> None:
+    prefix, golden = f"{tmp_path}/net", f"{tmp_path}/golden.npz"
+    mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=5, no_bias=True, name="fc").save(f"{prefix}-symbol.json")
+    data, weight = (np.random.RandomState(i).uniform(size=(5, 5)).astype(np.float32) for i in range(2))
+    mx.nd.save(f"{prefix}-0000.params", {"arg:fc_weight": mx.nd.array(weight)})
+    answer = data @ weight.T
+    answer[3, 4] += 0.01
+    np.savez(golden, **{"in:data": data, "out:0": answer})
+    code, out, _ = run(capsys, "verify", prefix, "--golden", golden)
     assert code == 1 and "FAIL" in out
-    assert run(capsys, "verify", PREFIX, "--epoch", "10", "--golden", str(golden), "--rtol", "0.1")[0] == 0
+    assert run(capsys, "verify", prefix, "--golden", golden, "--rtol", "0.1")[0] == 0
 
 
 def test_difference_handles_what_is_not_finite() -> None:

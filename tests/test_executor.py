@@ -569,17 +569,19 @@ def test_weights_are_not_copied_into_what_backward_keeps() -> None:
     assert executor._pending is None
 
 
-def test_ten_thousand_nodes_are_traced() -> None:
+@pytest.mark.parametrize("pairs", [1000, pytest.param(5000, marks=pytest.mark.slow)])
+def test_more_nodes_than_python_recurses_are_traced(pairs: int) -> None:
     symbol = mx.sym.Variable("x")
-    for _ in range(5000):
+    for _ in range(pairs):
         symbol = mx.sym.tanh(symbol + 1)
     executor = symbol.simple_bind(mx.cpu(), x=(2, 3))
     values = [array.data for array in executor.arg_arrays]
     text = executor.program.prediction({"x": ((2, 3), np.dtype("float32"))}).run.lower(values, None).as_text()
     # Nodes alike are one function.
-    assert text.count("stablehlo.tanh") == 1 and text.count("call @tanh(") == 5000
+    assert text.count("stablehlo.tanh") == 1 and text.count("call @tanh(") == pairs
 
 
+@pytest.mark.slow
 def test_a_long_unrolled_network_trains() -> None:
     weight, state = mx.sym.Variable("w"), mx.sym.Variable("x")
     for _ in range(150):

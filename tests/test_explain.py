@@ -269,8 +269,11 @@ def test_explain_command_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["by_operator"][0]["operator"] == "Convolution"
 
 
-def test_bench_command(capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["bench", PREFIX, *EPOCH, "--shape", "1,8,8", "--batch", "1,4", "--seconds", "0.01"]
+def test_bench_command(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -> None:
+    net = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=2, no_bias=True, name="conv")
+    net.save(f"{tmp_path}/net-symbol.json")
+    mx.nd.save(f"{tmp_path}/net-0000.params", {"arg:conv_weight": mx.nd.ones((2, 1, 3, 3))})
+    argv = ["bench", f"{tmp_path}/net", "--shape", "1,8,8", "--batch", "1,4", "--seconds", "0.01"]
     code, out, _ = run(capsys, *argv)
     assert code == 0
     lines = [line.split() for line in out.splitlines()]

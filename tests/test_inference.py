@@ -161,7 +161,7 @@ def test_networks(name: str) -> None:
 
 
 @pytest.mark.parametrize("draw", ["uniform", "normal", "gamma", "exponential", "poisson", "randint"])
-@pytest.mark.parametrize("shape", [(), (0, 3)])
+@pytest.mark.parametrize("shape", [(), pytest.param((0, 3), marks=pytest.mark.slow)])
 def test_random_numbers_of_the_size_needed(draw: str, shape: Shape) -> None:
     """As in MXNet, random numbers without a shape get that of their users, anew in every forward."""
     given = {"name": "drawn", **({"shape": shape} if shape else {})}

@@ -380,9 +380,9 @@ def test_long_arrays_take_a_line_per_item(count: int) -> None:
     assert ('"arg_nodes": [\n    0' in written) == (count > 10)
 
 
-def test_a_chain_of_50000_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [10_000, pytest.param(50_000, marks=pytest.mark.slow)])
+def test_a_long_chain(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYMJIT_JSON_MEMORY", "128")
-    count = 50_000
     nodes = [variable("x"), *(node("sqrt", f"r{i}", i) for i in range(count))]
     order = list(range(count + 1))
     random.Random(0).shuffle(order)

@@ -55,7 +55,7 @@ def network(count: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-@pytest.mark.parametrize("count", [2_000, pytest.param(12_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1_000, pytest.param(12_000, marks=pytest.mark.slow)])
 def test_the_survey_bounds_what_reading_takes(kind: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYMJIT_JSON_MEMORY", "100000")
     text = BOMBS[kind](count // 100 if kind in _NESTED else count).encode()
@@ -140,10 +140,10 @@ def variable(**attrs: str) -> str:
     return json.dumps({"nodes": [node], "arg_nodes": [0], "heads": [[0, 0]]})
 
 
-def test_attributes_of_100_megabytes_are_refused() -> None:
-    for text in (variable(__a__="a" * (100 << 20)), variable(**{f"__{i}__": "a" * (1 << 20) for i in range(100)})):
-        message = refusal(text)
-        assert "may take" in message and "SYMJIT_JSON_MEMORY" in message
+@pytest.mark.parametrize("count", [1, pytest.param(100, marks=pytest.mark.slow)])
+def test_attributes_of_100_megabytes_are_refused(count: int) -> None:
+    message = refusal(variable(**{f"__{i}__": "a" * ((100 << 20) // count) for i in range(count)}))
+    assert "may take" in message and "SYMJIT_JSON_MEMORY" in message
 
 
 def operator(op: str, attrs: dict[str, str], inputs: int = 1, version: int = 10901, outputs: int = 1) -> str:

@@ -303,7 +303,7 @@ def test_unsupported_operators_are_reported_together() -> None:
 # Size -----------------------------------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_nodes_take_linear_work() -> None:
+def test_thousands_of_nodes_take_linear_work() -> None:
     """Four times the nodes take about four times the function calls; a clock would measure the machine."""
 
     def chain(length: int) -> mx.Symbol:
@@ -333,7 +333,7 @@ def test_ten_thousand_nodes_take_linear_work() -> None:
         return count
 
     chain(100)  # what is traced once for each operator
-    small, large = calls(2500), calls(10000)
+    small, large = calls(500), calls(2000)
     assert large < 5 * small, (small, large)
-    symbol = chain(10000)
+    symbol = chain(4000)
     del symbol  # freed without recursion

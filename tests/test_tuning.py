@@ -47,8 +47,6 @@ def test_a_race_is_run_and_won(tmp_path: pathlib.Path) -> None:
     winner = measure(tuner, convolution())
     assert winner in {"default", *convolution().operator.strategies}
     assert tuner.measured == 1 and tuner.winner(convolution(), SPECS, False) == winner
-    assert measure(tuner, convolution(), train=True) in {"default", *convolution().operator.strategies}
-    assert tuner.measured == 2
 
 
 def test_the_fastest_wins(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,14 +108,14 @@ def _write_some(folder: pathlib.Path, first: int) -> None:
 
 def test_processes_share_the_file(tmp_path: pathlib.Path) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_write_some, args=(tmp_path, 10 * n)) for n in range(3)]
+    workers = [context.Process(target=_write_some, args=(tmp_path, 10 * n)) for n in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
     kept = json.loads(Tuner("device", tmp_path).path.read_bytes())["winners"]
-    assert set(kept) == {f"question {n}" for n in range(30)}
+    assert set(kept) == {f"question {n}" for n in range(20)}
 
 
 def test_settings(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, races: list[list[str]]) -> None:

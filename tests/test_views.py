@@ -84,7 +84,7 @@ def factored(draw: st.DrawFn, size: int) -> tuple[int, ...]:
 ARITHMETIC = [operator.iadd, operator.isub, operator.imul]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data())
 def test_programs(data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from([(6,), (3, 4), (2, 3, 2), (1, 5), (4, 1)]))

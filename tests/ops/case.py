@@ -72,8 +72,8 @@ class Case:
         numeric: also compare with finite differences in float64; False where MXNet's gradient is deliberately another.
         tol: largest relative error, where it is not that of `TOLERANCE`; a dict gives it for the row
             in other dtypes.
-        reference: NumPy function of the inputs that returns the outputs, where MXNet 1.9.1 can not be asked (random
-            operators: a check on the outputs that returns True).
+        reference: NumPy function of the inputs that returns the outputs, where MXNet 1.9.1 can not be asked (of random
+            operators it returns True: there is nothing to compare but shapes and dtypes).
         reason: why a row asks for less: a larger `tol`, ``numeric=False``, a `reference` in place of MXNet's answer.
         dtype: what `cast` turned the row's float32 inputs into.
     """

@@ -13,6 +13,7 @@ import pytest
 
 from symjit.ops import registry
 from tests.ops import cases
+from tests.ops.case import Case
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "ops"
 
@@ -34,7 +35,7 @@ def golden(family: str, case_id: str) -> dict[str, np.ndarray]:
 
 
 @cache
-def all_cases() -> list[tuple[str, object]]:
+def all_cases() -> list[tuple[str, Case]]:
     """Return every ``(family, case)``."""
     found = []
     for info in pkgutil.iter_modules(cases.__path__):
@@ -51,7 +52,7 @@ def mxnet_dtypes(family: str) -> dict[str, dict[str, dict]]:
 
 
 @cache
-def cast_cases() -> list[tuple[str, object]]:
+def cast_cases() -> list[tuple[str, Case]]:
     """Return every ``(family, case)`` of the table in the other dtypes that MXNet 1.9.1 runs it in."""
     return [
         (family, case.cast(dtype, found["cast"], found["grad"]))
@@ -61,16 +62,28 @@ def cast_cases() -> list[tuple[str, object]]:
     ]
 
 
+def operator_of(case: Case) -> str:
+    """Return the name of a case's operator, whatever alias the case uses."""
+    return registry.get(case.op).name
+
+
+def variety_of(case: Case) -> tuple[object, ...]:
+    """Return the operator with its names and flags, and whether gradients are compared."""
+    floating = any(array.dtype.kind == "f" for array in case.arrays())
+    return operator_of(case), *case.variety[1:], bool(case.grad) and floating and case.reference is None
+
+
 def pytest_generate_tests(metafunc) -> None:
     """Feed the table to every test that names ``family`` and ``case``; ``family`` and ``cast``: in other dtypes.
 
-    A test marked ``sampled`` runs one case of each operator; the others are slow ones. Of other dtypes, float16 and
-    float64 run once for each operator. One marked ``only(fits=fits)`` runs the cases that ``fits(family, case)`` names.
+    A test marked ``sampled`` runs one case of each operator, or of each group of ``sampled(by=group)``; the others are
+    slow ones. One marked ``only(fits=fits)`` runs the cases that ``fits(family, case)`` names. Of other dtypes, float16
+    and float64 run once for each operator.
     """
     if {"family", "cast"} <= set(metafunc.fixturenames):
         seen, rows = set(), []
         for family, case in cast_cases():
-            what = (registry.get(case.op).name, case.dtype)
+            what = (operator_of(case), case.dtype)
             slow = what in seen or case.dtype not in ("float16", "float64")
             seen.add(what)
             rows.append(pytest.param(family, case, marks=[pytest.mark.slow] if slow else [], id=f"{family}-{case.id}"))
@@ -78,15 +91,16 @@ def pytest_generate_tests(metafunc) -> None:
         return
     if not {"family", "case"} <= set(metafunc.fixturenames):
         return
-    sampled = metafunc.definition.get_closest_marker("sampled") is not None
-    seen: set[str] = set()
+    sampled = metafunc.definition.get_closest_marker("sampled")
+    group = sampled.kwargs.get("by", operator_of) if sampled else None
+    seen: set[object] = set()
     rows = []
     only = metafunc.definition.get_closest_marker("only")
     for family, case in all_cases():
         if only is not None and not only.kwargs["fits"](family, case):
             continue
-        name = registry.get(case.op).name
-        marks = [pytest.mark.slow] if sampled and name in seen else []
-        seen.add(name)
+        what = group(case) if group else case.id
+        marks = [pytest.mark.slow] if group and what in seen else []
+        seen.add(what)
         rows.append(pytest.param(family, case, marks=marks, id=f"{family}-{case.id}"))
     metafunc.parametrize(("family", "case"), rows)

@@ -11,6 +11,8 @@ import pytest
 
 from symjit.base import MXNetError
 from symjit.ops import registry
+from tests.ops.answers import answers, is_random, specs
+from tests.ops.conftest import all_cases, cast_cases
 
 COUNT = 20_000
 
@@ -168,3 +170,13 @@ def test_wrong_parameters() -> None:
         draw("_sample_normal", np.ones(2, np.float32), np.ones(3, np.float32))
     with pytest.raises(ValueError, match="positive"):
         draw("_random_normal", shape=(0, 2))
+
+
+@pytest.mark.slow
+def test_every_row_runs() -> None:
+    """The table compares shapes and dtypes of what is traced; this compiles the samplers and runs them."""
+    for _, case in [*all_cases(), *cast_cases()]:
+        if is_random(case):
+            outputs = answers(case)
+            found = [(outputs[name].shape, outputs[name].dtype) for name in outputs if name.startswith("out")]
+            assert found == specs(case), case.id

@@ -13,6 +13,7 @@ import symjit as mx
 from symjit.ir.passes.strategy import applicable, heuristic
 from symjit.ops import registry
 from tests.ops.cases import rnn as cases
+from tests.ops.differences import slopes
 
 RNN = registry.get("RNN")
 
@@ -39,35 +40,36 @@ def call(attrs, inputs, train=False, key=0):
 CLIP = {"lstm_state_clip_min": -0.2, "lstm_state_clip_max": 0.3}
 
 
+LENGTHS = {"use_sequence_length": True}
+
+
 @pytest.mark.parametrize(
     ("mode", "extra"),
-    [(mode, {"use_sequence_length": True}) for mode in cases.GATES]
-    + [("lstm", {"projection_size": 2}), ("lstm", {"projection_size": 2, "use_sequence_length": True, **CLIP})],
+    [
+        ("rnn_tanh", LENGTHS),
+        ("gru", LENGTHS),
+        ("lstm", {"projection_size": 2, **LENGTHS, **CLIP}),
+        pytest.param("rnn_relu", LENGTHS, marks=pytest.mark.slow),
+        pytest.param("lstm", LENGTHS, marks=pytest.mark.slow),
+        pytest.param("lstm", {"projection_size": 2}, marks=pytest.mark.slow),
+    ],
 )
 def test_gradient_by_finite_differences(mode: str, extra: dict) -> None:
     """The written-out gradient is the true one, for all inputs, where MXNet's CPU build has none as well."""
     lengths = [5, 0, 2] if extra.get("use_sequence_length") else None
     attrs = attrs_of(mode, 2, True, **extra)
     with jax.enable_x64(True):
-        inputs = [
-            jnp.array(x) for x in drawn(mode, layers=2, bidirectional=True, projection=extra.get("projection_size"))
-        ]
-        tail = [] if lengths is None else [jnp.array(lengths, jnp.int32)]
-        heads = [
-            jnp.asarray(np.random.RandomState(9).uniform(0.5, 1.5, y.shape)) for y in call(attrs, [*inputs, *tail])
-        ]
+        inputs = drawn(mode, layers=2, bidirectional=True, projection=extra.get("projection_size"))
+        tail = [] if lengths is None else [np.array(lengths, np.int32)]
+        outputs = jax.eval_shape(partial(call, attrs), [*inputs, *tail])
+        heads = [np.random.RandomState(9).uniform(0.5, 1.5, y.shape) for y in outputs]
 
-        @jax.jit
         def loss(*xs):
             return sum(jnp.vdot(h, y) for h, y in zip(heads, call(attrs, [*xs, *tail]), strict=True))
 
-        grads = jax.jit(jax.grad(loss, argnums=tuple(range(len(inputs)))))(*inputs)
-        for i, grad in enumerate(grads):
-            direction = jnp.asarray(np.random.RandomState(i).standard_normal(grad.shape))
-            there, back = (
-                loss(*[x + sign * 1e-6 * direction if j == i else x for j, x in enumerate(inputs)]) for sign in (1, -1)
-            )
-            assert float(jnp.vdot(grad, direction)) == pytest.approx(float(there - back) / 2e-6, rel=1e-6, abs=1e-6)
+        trials = [{i: np.random.RandomState(i).standard_normal(x.shape)} for i, x in enumerate(inputs)]
+        for analytic, numeric in slopes(loss, inputs, trials):
+            assert analytic == pytest.approx(numeric, rel=1e-6, abs=1e-6)
 
 
 def test_second_derivative() -> None:
@@ -85,7 +87,11 @@ def test_second_derivative() -> None:
         assert float(jnp.vdot(grad, direction)) == pytest.approx(float(there - back) / 2e-6, rel=1e-5)
 
 
-@pytest.mark.parametrize(("mode", "dtype"), [("lstm", "float16"), ("gru", "float16"), ("lstm", "bfloat16")])
+OTHER_HALVES = [("gru", "float16"), ("lstm", "bfloat16")]
+HALVES = [("lstm", "float16"), *(pytest.param(*each, marks=pytest.mark.slow) for each in OTHER_HALVES)]
+
+
+@pytest.mark.parametrize(("mode", "dtype"), HALVES)
 def test_half_precision(mode: str, dtype: str) -> None:
     attrs = attrs_of(mode, 1, True)
     wide = [jnp.asarray(x) for x in drawn(mode, dtype="float32", bidirectional=True)]

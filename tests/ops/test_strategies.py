@@ -143,12 +143,12 @@ def runner(name: str, row: Row) -> Any:
 
 
 def sampled(cases: list[tuple[str, str]]) -> list[Any]:
-    """Return the cases, all but the first four of each strategy marked slow."""
+    """Return the cases, all but the first three of each strategy marked slow."""
     seen: Counter[str] = Counter()
     found = []
     for case in cases:
         seen[case[0]] += 1
-        found.append(pytest.param(*case, marks=[pytest.mark.slow] if seen[case[0]] > 4 else []))
+        found.append(pytest.param(*case, marks=[pytest.mark.slow] if seen[case[0]] > 3 else []))
     return found
 
 

@@ -11,9 +11,11 @@ from symjit.ops import registry
 from tests.compare import close
 from tests.ops.answers import compared, prepare, wants_gradient
 from tests.ops.case import Case
-from tests.ops.conftest import all_cases
+from tests.ops.conftest import all_cases, variety_of
+from tests.ops.differences import slopes
 
 
+@pytest.mark.sampled(by=variety_of)
 def test_forward_and_gradient(family: str, case: Case) -> None:
     """Outputs, gradients and new auxiliary states are MXNet's."""
     for each in compared(family, case):
@@ -36,13 +38,12 @@ def test_numeric_gradient(family: str, case: Case) -> None:
         return
     with jax.enable_x64(True):
         wide = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
-        inputs = [jnp.array(a) for a in wide]
         _, _, fn = prepare(case, arrays, case.train or bool(positions))
         count = operator.num_visible(attrs)
-        outputs = fn(*inputs)[0][:count]
+        outputs = jax.eval_shape(fn, *wide)[0][:count]
         if any(not jnp.issubdtype(x.dtype, jnp.floating) for x in outputs):
             return
-        heads = [jnp.array(case.head(x.shape, x.dtype, i)) for i, x in enumerate(outputs)]
+        heads = [case.head(x.shape, x.dtype, i) for i, x in enumerate(outputs)]
 
         def loss(*xs):
             total = jnp.zeros((), jnp.float64)
@@ -51,21 +52,8 @@ def test_numeric_gradient(family: str, case: Case) -> None:
             return total
 
         rng = np.random.RandomState(3)
-        directions = [
-            jnp.array(rng.standard_normal(a.shape)) if i in positions else jnp.zeros_like(x)
-            for i, (a, x) in enumerate(zip(wide, inputs, strict=True))
-        ]
-        loss = jax.jit(loss)
-        step = 1e-6
-        there = loss(
-            *[x + step * d if i in positions else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))]
-        )
-        back = loss(
-            *[x - step * d if i in positions else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))]
-        )
-        grads = jax.jit(jax.grad(loss, argnums=tuple(positions)))(*inputs)
-        analytic = sum(float(jnp.vdot(g, directions[p])) for g, p in zip(grads, positions, strict=True))
-        numeric = float(there - back) / (2 * step)
+        drawn = [rng.standard_normal(a.shape) if i in positions else None for i, a in enumerate(wide)]
+        ((analytic, numeric),) = slopes(loss, wide, [{i: drawn[i] for i in positions}])
     assert analytic == pytest.approx(numeric, rel=1e-5, abs=1e-6)
 
 
@@ -78,6 +66,7 @@ def test_attributes_round_trip(family: str, case: Case) -> None:
     assert operator.parse_attrs(texts) == attrs
 
 
+@pytest.mark.sampled(by=variety_of)
 def test_no_64_bit_intermediates(family: str, case: Case) -> None:
     """Nothing in an operator widens to 64 bits unless the inputs or the output are 64 bits wide.
 

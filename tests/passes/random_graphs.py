@@ -73,7 +73,7 @@ def _layer(draw: st.DrawFn, x: mx.sym.Symbol, layers: list[mx.sym.Symbol], name:
     if kind == "concat":
         return mx.sym.Concat(x, draw(st.sampled_from(partners)), dim=1)
     if kind == "drop":
-        return mx.sym.Dropout(x, p=0.0)
+        return mx.sym.Dropout(x, p=0.5)
     return draw(
         st.sampled_from(
             [

@@ -26,7 +26,7 @@ from tests.passes.random_graphs import SHAPE, networks
 from tests.test_networks import FOLDER, NAMES
 
 #: Examples of a property: few by default, for each compiles two programs.
-FEW, MANY = (settings(max_examples=n, deadline=None, derandomize=True) for n in (5, 25))
+FEW, MANY = (settings(max_examples=n, deadline=None, derandomize=True) for n in (5, 15))
 
 
 def whole(graph: Graph, values: dict[str, np.ndarray]) -> Graph:
@@ -170,8 +170,15 @@ def test_every_batch_norm_is_folded() -> None:
 
 
 @pytest.mark.parametrize("layer", ["Convolution", "grouped", "Deconvolution", "grouped transpose", "FullyConnected"])
-@pytest.mark.parametrize("no_bias", [False, True])
-@pytest.mark.parametrize("fix_gamma", [False, True])
+@pytest.mark.parametrize(
+    ("no_bias", "fix_gamma"),
+    [
+        (False, False),
+        (True, True),
+        pytest.param(False, True, marks=pytest.mark.slow),
+        pytest.param(True, False, marks=pytest.mark.slow),
+    ],
+)
 def test_batch_norm_after_a_layer_is_folded(layer: str, no_bias: bool, fix_gamma: bool) -> None:
     data = mx.sym.var("data")
     if layer == "FullyConnected":
@@ -297,8 +304,10 @@ def test_strategies_are_chosen_for_the_slice() -> None:
 def test_a_pass_returns_the_graph_it_has_nothing_to_do_in() -> None:
     graph = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=3, name="fc").graph
     values = values_of(graph, {"data": (2, 4)})
-    for change in INFERENCE.values():
-        assert set(map(id, change(graph, values).nodes)) == set(map(id, graph.nodes)) or change is whole
+    for name, change in INFERENCE.items():
+        # All of them together turn the weight round: there is something to do.
+        kept = set(map(id, change(graph, values).nodes)) == set(map(id, graph.nodes))
+        assert kept == (change is not whole), name
 
 
 # Strategies ----------------------------------------------------------------------------------------------------------
