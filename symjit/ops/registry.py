@@ -11,7 +11,8 @@ import inspect
 import typing
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
+from types import CodeType
 from typing import Any, Literal
 
 import jax
@@ -44,6 +45,27 @@ class Attr(typing.NamedTuple):
     name: str
     type: AttrType
     default: Any
+
+
+# Hundreds of operators are declared whenever symjit is imported, and few of their attributes' names and types differ.
+
+
+@cache
+def _attrs_class(names: tuple[str, ...]) -> Any:
+    return namedtuple("Attrs", names)
+
+
+@cache
+def _code(text: str) -> CodeType:
+    return compile(text, "<annotation>", "eval")
+
+
+def _annotated(fn: Callable[..., Any], parameter: inspect.Parameter) -> AttrType:
+    """Return the type of an attribute; annotations are texts, to be read where the function is defined."""
+    found = parameter.annotation
+    if isinstance(found, str):
+        found = eval(_code(found), inspect.unwrap(fn).__globals__)  # type: ignore[attr-defined]
+    return attr_type(found)
 
 
 class Op:
@@ -137,7 +159,6 @@ class Op:
         self.parse = lru_cache(maxsize=4096)(self._parse)
 
     def _read_signature(self, fn: Callable[..., Any]) -> None:
-        hints = typing.get_type_hints(fn, include_extras=True)
         inputs: list[str] = []
         attrs: dict[str, Attr] = {}
         self.variadic = False
@@ -153,14 +174,13 @@ class Op:
             elif parameter.name in _RESERVED:
                 reserved.add(parameter.name)
             else:
-                kind = attr_type(hints[parameter.name])
-                attrs[parameter.name] = Attr(parameter.name, kind, parameter.default)
+                attrs[parameter.name] = Attr(parameter.name, _annotated(fn, parameter), parameter.default)
         self.inputs = tuple(inputs)
         self.attrs = attrs
         self.needs_key, self.needs_train = "key" in reserved, "train" in reserved
         self.needs_subgraphs = "subgraphs" in reserved
         self.dynamic = tuple(name for name, attr in attrs.items() if attr.type.dynamic)
-        self.Attrs = namedtuple(f"{fn.__name__}_attrs", list(attrs))  # type: ignore[misc]
+        self.Attrs = _attrs_class(tuple(attrs))
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"

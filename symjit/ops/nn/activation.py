@@ -31,7 +31,9 @@ def _from_result(function: Callable[[Any], Any], pull: Callable[[Any, Any], Any]
     return made
 
 
-relu = _from_result(jax.nn.relu, lambda y, head: jnp.where(y > 0, head, jnp.zeros_like(head)))
+relu = _from_result(
+    lambda x: lax.max(x, lax.full_like(x, 0)), lambda y, head: jnp.where(y > 0, head, jnp.zeros_like(head))
+)
 sigmoid = _from_result(jax.nn.sigmoid, lambda y, head: head * (y * (1 - y)))
 tanh = _from_result(jnp.tanh, lambda y, head: head * ((1 - y) * (1 + y)))
 

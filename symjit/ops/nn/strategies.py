@@ -101,6 +101,11 @@ def _spaced(a: Any, prepared: Any) -> Any:
     return namespace(prepared).pad(prepared, [(0, 0)] * (prepared.ndim - 1) + [(0, 8)])
 
 
+def _filters(a: Any, out: Any) -> Any:
+    """Return a result without the filters that `_spaced` added."""
+    return out if out.shape[-1] == a.num_filter else lax.slice_in_dim(out, 0, a.num_filter, axis=out.ndim - 1)
+
+
 # By XLA ---------------------------------------------------------------------------------------------------------------
 
 
@@ -143,7 +148,7 @@ def _spaced_prepare(a: Any, weight: Any) -> Any:
 
 
 def _spaced_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
-    return _plus(_by_xla(a, data, prepared, 1)[..., : a.num_filter], bias)
+    return _plus(_filters(a, _by_xla(a, data, prepared, 1)), bias)
 
 
 # As one matrix product ------------------------------------------------------------------------------------------------
@@ -152,7 +157,7 @@ def _spaced_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
 def _dot(x: Any, matrix: Any) -> Any:
     """Return x (..., K) times matrix (K, M)."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return jnp.matmul(rows, matrix, precision=_EXACT).reshape(*x.shape[:-1], matrix.shape[-1])
+    return lax.dot(rows, matrix, precision=_EXACT).reshape(*x.shape[:-1], matrix.shape[-1])
 
 
 def _dot_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
@@ -160,8 +165,10 @@ def _dot_applies(a: Any, specs: Sequence[Any], platform: str) -> bool:
 
 
 def _dot_run(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
-    steps = (slice(None), *(slice(None, None, s) for s in _steps(a).stride))
-    return _plus(_dot(data[steps], prepared)[..., : a.num_filter], bias)
+    stride = _steps(a).stride
+    if any(s > 1 for s in stride):
+        data = lax.slice(data, (0,) * data.ndim, data.shape, (1, *stride, 1))
+    return _plus(_filters(a, _dot(data, prepared)), bias)
 
 
 def _flat_prepare(a: Any, weight: Any) -> Any:
@@ -209,8 +216,8 @@ def _im2col(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
         last = stride[axis] * (out[axis] - 1) + 1
         starts = [i * dilate[axis] for i in range(a.kernel[axis])]
         taps = [lax.slice_in_dim(x, i, i + last, stride[axis], axis + 1) for i in starts]
-        x = lax.optimization_barrier(jnp.concatenate(taps, axis=-1))
-    return _plus(_dot(x, prepared)[..., : a.num_filter], bias)
+        x = lax.optimization_barrier(lax.concatenate(taps, x.ndim - 1))
+    return _plus(_filters(a, _dot(x, prepared)), bias)
 
 
 # Two results at once --------------------------------------------------------------------------------------------------
@@ -345,11 +352,12 @@ def _winograd_prepare(a: Any, weight: Any) -> Any:
 
 
 def _into_products(d: Sequence[Any]) -> list[Any]:
-    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+    # These are many, and `lax` is traced several times as fast as operators are.
+    return [lax.sub(d[0], d[2]), lax.add(d[1], d[2]), lax.sub(d[2], d[1]), lax.sub(d[1], d[3])]
 
 
 def _out_of_products(m: Sequence[Any]) -> list[Any]:
-    return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
+    return [lax.add(lax.add(m[0], m[1]), m[2]), lax.sub(lax.sub(m[1], m[2]), m[3])]
 
 
 def _tiles(sizes: Sequence[int]) -> tuple[int, int]:
@@ -384,13 +392,16 @@ def _winograd(a: Any, data: Any, prepared: Any, bias: Any) -> Any:
     if n * down * across < _MANY_TILES:
         products: Any = jnp.matmul(jnp.stack(tiles), prepared, precision=_EXACT)
     else:
-        products = [jnp.matmul(tile, prepared[k], precision=_EXACT) for k, tile in enumerate(tiles)]
+        products = [
+            lax.dot(tile, lax.index_in_dim(prepared, k, keepdims=False), precision=_EXACT)
+            for k, tile in enumerate(tiles)
+        ]
     halves = [_out_of_products([products[4 * i + j] for j in range(4)]) for i in range(4)]
     quarters = [_out_of_products([half[j] for half in halves]) for j in range(2)]
     shape = (n, down, 1, across, 1, filters)
     lines = [jnp.concatenate([quarters[j][i].reshape(shape) for j in range(2)], axis=4) for i in range(2)]
     out = jnp.concatenate(lines, axis=2).reshape(n, 2 * down, 2 * across, filters)
-    return _plus(out[:, :out_height, :out_width, : a.num_filter], bias)
+    return _plus(lax.slice(out, (0,) * 4, (n, out_height, out_width, a.num_filter)), bias)
 
 
 # In training ----------------------------------------------------------------------------------------------------------
