@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -111,6 +111,10 @@ class Executor:
                 " make arrays from attributes alone"
             )
 
+    @cached_property
+    def _own_products(self) -> bool:
+        return self._program.suits_own_products(self._inference)
+
     # Access ----------------------------------------------------------------------------------------------------------
 
     @property
@@ -192,7 +196,9 @@ class Executor:
                 self._commit(new_aux, shared=False)
             else:
                 self._forget()
-                results, new_aux, residuals = program.forward_residuals(self._wanted)(args, aux, key)
+                results, new_aux, residuals = program.forward_residuals(self._wanted, self._own_products)(
+                    args, aux, key
+                )
                 self._pending = residuals, (*args, *aux, *results, *new_aux)
                 # The references above outlive this call, so nobody may give these buffers away meanwhile.
                 for cell in self._arg_cells:

@@ -17,11 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symjit.ir.graph import Graph, Node
+from symjit.ir.graph import Entry, Graph, Node
+from symjit.ir.infer import Inference
 from symjit.ir.lower import Lowered, lower
 from symjit.ir.passes.parameters import parameter_names
 from symjit.ir.passes.pipeline import for_inference, for_training
 from symjit.memory import keep_freed
+from symjit.ops.shapes import known, prod
 from symjit.preparation import Preparation
 from symjit.tuning import choice
 
@@ -41,11 +43,15 @@ _OWN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYP
 _OWN_PRODUCTS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 # In training its sums (over all but the channels) are several times faster than XLA's, and in the backward its
 # convolutions twice as slow.
-_TRAINING_FORWARD = {
-    "xla_cpu_experimental_ynn_fusion_type": ",".join(
-        f"LIBRARY_FUSION_TYPE_{kind}" for kind in ("REDUCE", "DOT", "INDIVIDUAL_DOT", "INDIVIDUAL_CONVOLUTION")
+_TRAINING_FORWARD, _TRAINING_OWN_PRODUCTS = (
+    {"xla_cpu_experimental_ynn_fusion_type": ",".join(f"LIBRARY_FUSION_TYPE_{kind}" for kind in kinds)}
+    for kinds in (
+        ("REDUCE", "DOT", "INDIVIDUAL_DOT", "INDIVIDUAL_CONVOLUTION"),
+        ("REDUCE", "INDIVIDUAL_CONVOLUTION"),
     )
-}
+)
+# XLA packs a transposed right side of more numbers than this slowly, which so many rows on the left make up for.
+_LARGE_RIGHT_SIDE, _MANY_ROWS = 1 << 19, 1024
 _TRAINING_BACKWARD = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
@@ -92,7 +98,7 @@ class Program:
         self._overruled = [entry in entries[i + 1 :] for i, entry in enumerate(entries)]
         self.traces: Counter[str] = Counter()
         self._predictions: dict[Any, Prediction] = {}
-        self._residuals: dict[tuple[int, ...], Callable[..., Any]] = {}
+        self._residuals: dict[tuple[tuple[int, ...], bool], Callable[..., Any]] = {}
         self._backwards: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._taps: dict[tuple[bool, bool], tuple[Callable[..., Any], list[str]]] = {}
 
@@ -108,9 +114,23 @@ class Program:
         """Those where all matrix products are laid out for XLA's own code (the fact ``arranged``)."""
         return _known({**_OWN_CONVOLUTIONS, **_OWN_PRODUCTS} if self.platform == "cpu" else {})
 
-    @cached_property
-    def _forward_options(self) -> dict[str, str]:
-        return _known(_TRAINING_FORWARD if self.platform == "cpu" else {})
+    def _forward_options(self, own_products: bool) -> dict[str, str]:
+        options = _TRAINING_OWN_PRODUCTS if own_products else _TRAINING_FORWARD
+        return _known(options if self.platform == "cpu" else {})
+
+    def suits_own_products(self, specs: Inference) -> bool:
+        """Return whether XLA's own matrix products are the faster ones in a training forward on these shapes."""
+        for node in self.graph.nodes:
+            if node.op is None or node.operator.cast != "low" or node.operator.arranged:
+                continue
+            out = specs.shape(Entry(node))
+            for side in (specs.shape(entry) for entry in node.inputs[1:]):
+                if not known(out) or not known(side):
+                    return False
+                rows = prod(out[:-1]) // max(1, prod(side[:-2]))  # type: ignore[index]
+                if rows < _MANY_ROWS and prod(side[-2:]) > _LARGE_RIGHT_SIDE:  # type: ignore[index]
+                    return False
+        return True
 
     @cached_property
     def _backward_options(self) -> dict[str, str]:
@@ -156,10 +176,15 @@ class Program:
 
         return jax.jit(run, compiler_options=self.options)
 
-    def forward_residuals(self, wanted: tuple[int, ...]) -> Callable[..., Any]:
-        """``(args, aux, key) -> (outputs, new_aux, residuals)`` for gradients of the arguments at `wanted`."""
-        if wanted in self._residuals:
-            return self._residuals[wanted]
+    def forward_residuals(self, wanted: tuple[int, ...], own_products: bool = False) -> Callable[..., Any]:
+        """``(args, aux, key) -> (outputs, new_aux, residuals)`` for gradients of the arguments at `wanted`.
+
+        Args:
+            wanted: positions of arguments.
+            own_products: what `suits_own_products` says of the shapes.
+        """
+        if (wanted, own_products) in self._residuals:
+            return self._residuals[wanted, own_products]
 
         def run(args: Any, aux: Any, key: Any) -> Any:
             self.traces["forward"] += 1
@@ -178,7 +203,8 @@ class Program:
 
         if self.platform == "cpu":
             keep_freed()
-        made = self._residuals[wanted] = jax.jit(run, compiler_options=self._forward_options)
+        made = jax.jit(run, compiler_options=self._forward_options(own_products))
+        self._residuals[wanted, own_products] = made
         return made
 
     def backward(self, adding: tuple[int, ...]) -> Callable[..., Any]:

@@ -547,6 +547,28 @@ def copy_of(symbol: mx.Symbol) -> mx.Symbol:
     return mx.sym.load_json(symbol.tojson())
 
 
+@pytest.mark.parametrize(
+    ("symbol", "shapes", "own"),
+    [
+        (affine(), {"x": (3, 5)}, True),
+        (mx.sym.FullyConnected(mx.sym.Variable("x"), num_hidden=1000), {"x": (8, 2048)}, False),
+        (mx.sym.FullyConnected(mx.sym.Variable("x"), num_hidden=1000), {"x": (1024, 2048)}, True),
+        (mx.sym.FullyConnected(mx.sym.Variable("x"), num_hidden=1000), {"x": (8, 512, 2, 2)}, False),
+        (mx.sym.batch_dot(mx.sym.Variable("x"), mx.sym.Variable("y")), {"x": (9, 500, 8), "y": (9, 8, 500)}, True),
+        (
+            mx.sym.batch_dot(mx.sym.Variable("x"), mx.sym.Variable("y")),
+            {"x": (9, 500, 1024), "y": (9, 1024, 600)},
+            False,
+        ),
+        (mx.sym.Convolution(mx.sym.Variable("x"), kernel=(1, 1), num_filter=1024), {"x": (1, 1024, 1, 1)}, True),
+        (product(), {"x": (8, 2048), "y": (8, 2048)}, True),
+    ],
+)
+def test_whose_products_suit_a_training_forward(symbol: mx.Symbol, shapes: Any, own: bool) -> None:
+    executor = symbol.simple_bind(mx.cpu(), **shapes)
+    assert executor.program.suits_own_products(executor._inference) is own
+
+
 def test_an_edited_symbol_is_compiled_again() -> None:
     symbol = affine()
     assert symbol.simple_bind(mx.cpu(), x=(2, 3)).forward()[0].shape == (2, 2)

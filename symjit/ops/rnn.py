@@ -83,29 +83,31 @@ def _gates(x: Any) -> Any:
 
 @jax.custom_vjp
 def _lstm_step(x: Any, cell: Any) -> tuple[Any, Any]:
-    """Return the new output and cell state from the gates' shares; kept are the gates and two numbers per cell."""
+    """Return the new output and cell state from the gates' shares; kept are the derivatives, six numbers per cell.
+
+    They take as much room as the gates would, and are computed where these are at hand: the reverse loop, in which
+    every array comes from memory anew, only multiplies.
+    """
     return _lstm_step_forward(x, cell)[0]
 
 
 def _lstm_step_forward(x: Any, cell: Any) -> tuple[Any, Any]:
-    gates = _gates(x)
-    enter, forget, candidate, leave = jnp.split(gates, 4, axis=-1)
+    enter, forget, candidate, leave = jnp.split(_gates(x), 4, axis=-1)
     new = forget * cell + enter * candidate
     bent = jnp.tanh(new)
-    return (leave * bent, new), (gates, cell, bent)
+    of_new = (
+        candidate * enter * (1 - enter),
+        cell * forget * (1 - forget),
+        enter * ((1 - candidate) * (1 + candidate)),
+    )
+    of_out = bent * leave * (1 - leave)
+    return (leave * bent, new), (of_new, of_out, leave * ((1 - bent) * (1 + bent)), forget)
 
 
 def _lstm_step_backward(kept: Any, heads: Any) -> tuple[Any, Any]:
-    (gates, cell, bent), (head, towards_new) = kept, heads
-    enter, forget, candidate, leave = jnp.split(gates, 4, axis=-1)
-    towards_new = towards_new + head * leave * ((1 - bent) * (1 + bent))
-    towards_x = (
-        towards_new * candidate * enter * (1 - enter),
-        towards_new * cell * forget * (1 - forget),
-        towards_new * enter * ((1 - candidate) * (1 + candidate)),
-        head * bent * leave * (1 - leave),
-    )
-    return jnp.concatenate(towards_x, axis=-1), towards_new * forget
+    (of_new, of_out, out_of_new, forget), (head, towards_new) = kept, heads
+    towards_new = towards_new + head * out_of_new
+    return jnp.concatenate([*(towards_new * each for each in of_new), head * of_out], axis=-1), towards_new * forget
 
 
 _lstm_step.defvjp(_lstm_step_forward, _lstm_step_backward)

@@ -84,24 +84,27 @@ def _normalized_forward(x: Any, gamma: Any, beta: Any, eps: float, axis: int) ->
     mean, var = _moments(wide, _others(axis, x.ndim))
     slope = lax.rsqrt(var + eps)
     scale = slope if gamma is None else slope * _at(gamma.astype(wide.dtype), axis, x.ndim)
-    out = (wide - mean) * scale + _at(beta.astype(wide.dtype), axis, x.ndim)
-    return (out.astype(x.dtype), mean.reshape(-1), var.reshape(-1)), (x, gamma, beta, mean, slope)
+    centred = wide - mean
+    out = centred * scale + _at(beta.astype(wide.dtype), axis, x.ndim)
+    kept = (centred, None) if wide.dtype == x.dtype else (x, mean)
+    return (out.astype(x.dtype), mean.reshape(-1), var.reshape(-1)), (*kept, gamma, beta, slope)
 
 
 def _normalized_backward(eps: float, axis: int, kept: Any, heads: Any) -> tuple[Any, Any, Any]:
-    # Written out for the memory's sake: of all values between x and the output, only vectors are kept.
-    x, gamma, beta, mean, slope = kept
+    # Written out for the memory's sake: one array is kept of all that lies between x and the output. The differences to
+    # the mean, if they take no more than x: the variance needs them as an array in any case, and so do the sums here.
+    x, mean, gamma, beta, slope = kept
     others = _others(axis, x.ndim)
     # XLA would compute what makes the head anew for each of its three uses, two of them in slow column sums.
     head = lax.optimization_barrier(heads[0])
-    wide, centred = _wide(head), _wide(x) - mean
+    wide, centred = _wide(head), x if mean is None else _wide(x) - mean
     count = x.size // x.shape[axis]
     total = jnp.sum(wide, others, keepdims=True, dtype=wide.dtype)
     product = jnp.sum(wide * centred, others, keepdims=True, dtype=wide.dtype)
     scale = slope if gamma is None else slope * _at(gamma.astype(wide.dtype), axis, x.ndim)
     towards_x = scale * (wide - total / count - centred * (jnp.square(slope) * product / count))
     towards_gamma = None if gamma is None else (product * slope).reshape(-1).astype(gamma.dtype)
-    return towards_x.astype(x.dtype), towards_gamma, total.reshape(-1).astype(beta.dtype)
+    return towards_x.astype(head.dtype), towards_gamma, total.reshape(-1).astype(beta.dtype)
 
 
 _normalized.defvjp(_normalized_forward, _normalized_backward)
