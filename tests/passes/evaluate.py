@@ -35,36 +35,42 @@ def specs_of(graph: Graph, values: Values, train: bool = False) -> Inference:
     return infer(graph, {n: x.shape for n, x in values.items()}, {n: x.dtype for n, x in values.items()}, train=train)
 
 
-def outputs(graph: Graph, values: Values, train: bool = False) -> list[np.ndarray]:
-    """Return what a graph computes, its auxiliary states after it included."""
+def outputs(graph: Graph, values: Values) -> list[np.ndarray]:
+    """Return what a graph computes in inference."""
     lowered = lower(graph)
     with jax.enable_x64(True):
-        run = jax.jit(lambda args, aux, key: lowered(args, aux, key, train))
-        results, states = run(
+        run = jax.jit(lambda args, aux, key: lowered(args, aux, key, False)[0])
+        results = run(
             [values[name] for name in lowered.arguments],
             [values[name] for name in lowered.aux_states],
             jax.random.key(0),
         )
-    return [np.asarray(x) for x in (*results, *(states if train else ()))]
+    return [np.asarray(x) for x in results]
 
 
-def gradients(graph: Graph, values: Values) -> list[np.ndarray]:
-    """Return the gradients of all floating-point arguments in a training forward, for random head gradients."""
+def trained(graph: Graph, values: Values) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """Run a training forward and backward, for random head gradients, as one program.
+
+    Returns:
+        The outputs, the auxiliary states after them included, and the gradients of all floating-point arguments.
+    """
     lowered = lower(graph)
-    args = [values[name] for name in lowered.arguments]
-    aux = [values[name] for name in lowered.aux_states]
-    wanted = [i for i, x in enumerate(args) if np.issubdtype(x.dtype, np.floating)]
+    args = {name: values[name] for name in lowered.arguments}
+    wanted = {name: x for name, x in args.items() if np.issubdtype(x.dtype, np.floating)}
 
-    def run(chosen: Any) -> Any:
-        full = list(args)
-        for position, value in zip(wanted, chosen, strict=True):
-            full[position] = value
-        return lowered(full, aux, jax.random.key(0), True)[0]
+    def run(wanted: Any, args: Any, aux: Any, key: Any) -> Any:
+        def forward(chosen: Any) -> Any:
+            results, states = lowered([chosen.get(name, args[name]) for name in lowered.arguments], aux, key, True)
+            return tuple(results), states
+
+        results, back, states = jax.vjp(forward, wanted, has_aux=True)
+        heads = (np.random.RandomState(i).standard_normal(x.shape).astype(x.dtype) for i, x in enumerate(results))
+        return (*results, *states), back(tuple(heads))[0]
 
     with jax.enable_x64(True):
-        results, back = jax.vjp(jax.jit(run), [args[i] for i in wanted])
-        heads = tuple(np.random.RandomState(i).standard_normal(x.shape).astype(x.dtype) for i, x in enumerate(results))
-        return [np.asarray(x) for x in back(heads)[0]]
+        aux = [values[name] for name in lowered.aux_states]
+        results, gradients = jax.jit(run)(wanted, args, aux, jax.random.key(0))
+    return [np.asarray(x) for x in results], {name: np.asarray(x) for name, x in gradients.items()}
 
 
 def assert_same(
@@ -75,22 +81,16 @@ def assert_same(
     With `train` the gradients are compared too, of all floating-point arguments.
     """
     changed = change(graph)
-    for position, (want, got) in enumerate(
-        zip(outputs(graph, values, train), outputs(changed, values, train), strict=True)
-    ):
-        error = relative_error(got, want)
+    run = trained if train else lambda graph, values: (outputs(graph, values), {})
+    (want, slopes), (got, new_slopes) = run(graph, values), run(changed, values)
+    for position, (one, other) in enumerate(zip(want, got, strict=True)):
+        error = relative_error(other, one)
         assert error <= tolerance, f"output {position}: relative error {error:.3g}"
-    if train:
-        by_name = dict(zip(floating(changed, values), gradients(changed, values), strict=True))
-        for name, want in zip(floating(graph, values), gradients(graph, values), strict=True):
-            error = relative_error(by_name[name], want)
-            assert error <= tolerance, f"gradient of {name}: relative error {error:.3g}"
+    assert sorted(slopes) == sorted(new_slopes)
+    for name, one in slopes.items():
+        error = relative_error(new_slopes[name], one)
+        assert error <= tolerance, f"gradient of {name}: relative error {error:.3g}"
     return changed
-
-
-def floating(graph: Graph, values: Values) -> list[str]:
-    """Return the names of the arguments that have gradients."""
-    return [node.name for node in graph.arguments if np.issubdtype(values[node.name].dtype, np.floating)]
 
 
 def constants(graph: Graph) -> frozenset[str]:
