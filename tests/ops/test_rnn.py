@@ -212,8 +212,15 @@ def test_param_concat_that_does_not_come_out_even() -> None:
 
 
 @pytest.mark.parametrize("mode", list(cases.GATES))
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("lengths", [False, True])
+@pytest.mark.parametrize(
+    ("bidirectional", "lengths"),
+    [
+        (False, False),
+        (True, True),
+        pytest.param(False, True, marks=pytest.mark.slow),
+        pytest.param(True, False, marks=pytest.mark.slow),
+    ],
+)
 def test_strategies_compute_the_same(mode: str, bidirectional: bool, lengths: bool) -> None:
     """The parameters cut once, by NumPy or JAX, for several rows and for one."""
     clip = CLIP if mode == "lstm" and lengths else {}
@@ -227,13 +234,13 @@ def test_strategies_compute_the_same(mode: str, bidirectional: bool, lengths: bo
             ways = [s for s in RNN.strategies.values() if s.when(attrs, given, "cpu")]
             assert [way.name for way in ways] == ["unpacked", "unpacked_vector"][: 3 - min(rows, 2)]
             for way in ways:
+                run = jax.jit(lambda *x, way=way: way.op.call(attrs, x)[0])
                 for weight in (parameters, jnp.asarray(parameters)):
                     prepared = way.prepare.call(attrs, [weight])[0]
                     assert len(prepared) == way.prepare.num_outputs(attrs)
                     inputs = [given[0], *prepared, *given[2:]]
                     assert len(inputs) == len(way.op.input_names(attrs))
-                    got = jax.jit(lambda *x, way=way: way.op.call(attrs, x)[0])(*inputs)
-                    for one, other in zip(got, want, strict=True):
+                    for one, other in zip(run(*inputs), want, strict=True):
                         np.testing.assert_allclose(one, other, rtol=0, atol=1e-13)
 
 

@@ -81,6 +81,8 @@ def assert_same(
     With `train` the gradients are compared too, of all floating-point arguments.
     """
     changed = change(graph)
+    if changed.heads == graph.heads:  # the same nodes, not just equal ones
+        return changed
     run = trained if train else lambda graph, values: (outputs(graph, values), {})
     (want, slopes), (got, new_slopes) = run(graph, values), run(changed, values)
     for position, (one, other) in enumerate(zip(want, got, strict=True)):

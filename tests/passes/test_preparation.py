@@ -14,7 +14,7 @@ from symjit.preparation import Preparation
 from tests.compare import close
 from tests.passes.evaluate import constants, values_of
 from tests.passes.random_graphs import SHAPE, networks
-from tests.test_networks import FOLDER, NAMES
+from tests.test_networks import FOLDER, LONG, LONG_RECURRENT, NAMES
 
 
 def prologue(graph: Graph, values: dict[str, np.ndarray]) -> Graph:
@@ -42,7 +42,9 @@ def test_random_networks_are_prepared_the_same(graph: Graph) -> None:
     agree(graph, values_of(graph, {"data": SHAPE}))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in LONG | LONG_RECURRENT else []) for n in NAMES]
+)
 def test_networks_are_prepared_by_numpy_alone(name: str) -> None:
     symbol = mx.sym.load(str(FOLDER / f"{name}.json"))
     with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
