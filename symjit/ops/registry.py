@@ -12,7 +12,6 @@ import typing
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
-from types import CodeType
 from typing import Any, Literal
 
 import jax
@@ -53,19 +52,6 @@ class Attr(typing.NamedTuple):
 @cache
 def _attrs_class(names: tuple[str, ...]) -> Any:
     return namedtuple("Attrs", names)
-
-
-@cache
-def _code(text: str) -> CodeType:
-    return compile(text, "<annotation>", "eval")
-
-
-def _annotated(fn: Callable[..., Any], parameter: inspect.Parameter) -> AttrType:
-    """Return the type of an attribute; annotations are texts, to be read where the function is defined."""
-    found = parameter.annotation
-    if isinstance(found, str):
-        found = eval(_code(found), inspect.unwrap(fn).__globals__)  # type: ignore[attr-defined]
-    return attr_type(found)
 
 
 class Op:
@@ -159,6 +145,7 @@ class Op:
         self.parse = lru_cache(maxsize=4096)(self._parse)
 
     def _read_signature(self, fn: Callable[..., Any]) -> None:
+        types = inspect.get_annotations(fn, eval_str=True)
         inputs: list[str] = []
         attrs: dict[str, Attr] = {}
         self.variadic = False
@@ -174,7 +161,7 @@ class Op:
             elif parameter.name in _RESERVED:
                 reserved.add(parameter.name)
             else:
-                attrs[parameter.name] = Attr(parameter.name, _annotated(fn, parameter), parameter.default)
+                attrs[parameter.name] = Attr(parameter.name, attr_type(types[parameter.name]), parameter.default)
         self.inputs = tuple(inputs)
         self.attrs = attrs
         self.needs_key, self.needs_train = "key" in reserved, "train" in reserved
