@@ -11,6 +11,7 @@ from symjit import name as name
 from symjit import ndarray as ndarray
 from symjit import predictor as predictor
 from symjit import random as random
+from symjit import registry as registry
 from symjit import symbol as symbol
 from symjit.attribute import AttrScope as AttrScope
 from symjit.base import MXNetError as MXNetError
