@@ -6,6 +6,7 @@ from symjit import attribute as attribute
 from symjit import base as base
 from symjit import context as context
 from symjit import executor as executor
+from symjit import lr_scheduler as lr_scheduler
 from symjit import model as model
 from symjit import name as name
 from symjit import ndarray as ndarray

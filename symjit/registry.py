@@ -36,15 +36,15 @@ def get_register_func(base_class: type, nickname: str) -> Callable[..., type]:
     def register(klass: type, name: str | None = None) -> type:
         if not (isinstance(klass, type) and issubclass(klass, base_class)):
             raise AssertionError(
-                f"Can only register subclass of {base_class.__name__}, got {shown(klass)}: derive it from"
-                f" {base_class.__module__}.{base_class.__name__}"
+                f"only a subclass of {base_class.__module__}.{base_class.__name__} can be registered as {nickname}, got"
+                f" {shown(klass)}"
             )
         name = (klass.__name__ if name is None else name).lower()
         if name in registered:
             old = registered[name]
             warnings.warn(
-                f"New {nickname} {klass.__module__}.{klass.__name__} registered with name {name} is overriding existing"
-                f" {nickname} {old.__module__}.{old.__name__}",
+                f"the {nickname} {name!r} is now {klass.__module__}.{klass.__name__}, and no longer"
+                f" {old.__module__}.{old.__name__}",
                 UserWarning,
                 stacklevel=2,
             )
@@ -95,23 +95,25 @@ def get_create_func(base_class: type, nickname: str) -> Callable[..., Any]:
         if isinstance(name, base_class):
             if rest or kwargs:
                 raise AssertionError(
-                    f"{nickname} is already an instance, {type(name).__name__}. Additional arguments are invalid: give"
-                    " them to its constructor"
+                    f"create: this {nickname} is an instance already, of {type(name).__name__}; give the other"
+                    " arguments to its constructor"
                 )
             return name
         if isinstance(name, dict):
             return create(**name)
         if not isinstance(name, str):
-            raise AssertionError(f"{nickname} must be of string type or an instance, got {shown(name)}")
+            raise AssertionError(f"create: expected a {nickname} or the name of one, got {shown(name)}")
         if name.startswith(("[", "{")):
             if rest or kwargs:
-                raise AssertionError(f"{nickname}: additional arguments are invalid beside the text {shown(name)}")
+                raise AssertionError(
+                    f"create: the text {shown(name)} holds all arguments of the {nickname}; write others into it"
+                )
             name, kwargs = _read(name, nickname)
         found = registered.get(name.lower())
         if found is None:
             raise AssertionError(
-                f"{name} is not registered. Please register with {nickname}.register first, or use one of"
-                f" {', '.join(sorted(registered))}"
+                f"there is no {nickname} {shown(name)}; there are {', '.join(sorted(registered))}. A class of your own"
+                f" is made known by the decorator mx.{nickname}.register"
             )
         return found(*rest, **kwargs)
 
