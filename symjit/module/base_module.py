@@ -399,7 +399,7 @@ class BaseModule:
             initializer: gives those that have no value yet; None leaves them.
             arg_params: values of parameters, which come before the initializer.
             aux_params: values of auxiliary states likewise.
-            allow_missing: let the initializer give those that `arg_params` and `aux_params` lack; else that is an error.
+            allow_missing: let the initializer give those that `arg_params` and `aux_params` lack; else it is an error.
             force_init: do it even if the parameters have values.
             allow_extra: ignore names that are not of this module.
         """

@@ -35,8 +35,8 @@ _LOG_VALIDATION = LogValidationMetricsCallback()
 class FeedForward:
     """A network with its parameters, trained on arrays or iterators. Source: MXNet ``mx.model.FeedForward``.
 
-    Deprecated in MXNet since 0.9: `symjit.module.Module` does more. Training runs in a Module. The inputs of the network
-    are what the iterator provides; all other arguments are parameters.
+    Deprecated in MXNet since 0.9: `symjit.module.Module` does more. Training runs in a Module. The inputs of the
+    network are what the iterator provides; all other arguments are parameters.
 
     Args:
         symbol: the network, or a function that returns the one of a bucket key.

@@ -26,8 +26,8 @@ class SequentialModule(BaseModule):
         META_TAKE_LABELS: key of `add`: the module gets the labels of the batch, and takes part in metrics.
         META_AUTO_WIRING: key of `add`: the outputs of the module before it get the names of this one's data.
 
-    Unlike MXNet 1.9.1, where they stay False, `for_training` and `inputs_need_grad` tell what `bind` was called with, so
-    `get_input_grads` works.
+    Unlike MXNet 1.9.1, where they stay False, `for_training` and `inputs_need_grad` tell what `bind` was called with,
+    so `get_input_grads` works.
     """
 
     META_TAKE_LABELS = "take_labels"
