@@ -6,6 +6,7 @@ from symjit import attribute as attribute
 from symjit import base as base
 from symjit import context as context
 from symjit import executor as executor
+from symjit import initializer as initializer
 from symjit import lr_scheduler as lr_scheduler
 from symjit import model as model
 from symjit import name as name
@@ -37,4 +38,4 @@ __version__ = "0.1.0.dev0"
 __mxnet_version__ = "1.9.1"
 
 #: MXNet's short names of its modules.
-nd, sym, rnd = ndarray, symbol, random
+nd, sym, rnd, init = ndarray, symbol, random, initializer

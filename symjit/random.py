@@ -8,11 +8,12 @@ import threading
 from typing import Any
 
 import jax
+import numpy as np
 
 from symjit.base import MXNetError
 from symjit.context import Context
 
-__all__ = ["next_key", "seed"]
+__all__ = ["next_generator", "next_key", "seed"]
 
 
 class _Source:
@@ -70,3 +71,9 @@ def seed(seed_state: int, ctx: str | Context = "all") -> None:
 def next_key(ctx: Context | None = None) -> Any:
     """Return a fresh JAX random key for a computation on `ctx`."""
     return _source.next(ctx)
+
+
+def next_generator(ctx: Context | None = None) -> np.random.Generator:
+    """Return a NumPy generator seeded by the next key, for numbers drawn once: nothing is compiled for them."""
+    words = np.asarray(jax.random.key_data(next_key(ctx)))
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(words.tobytes(), "little")))
