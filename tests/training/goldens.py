@@ -1,0 +1,45 @@
+"""What MXNet 1.9.1 made of the cases, and how a run of symjit is compared with it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tests.compare import relative_error
+from tests.training.models import Arrays
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "golden" / "training"
+#: Asked of losses and parameters alike, relative to the largest value of an array.
+TOLERANCE = 1e-4
+
+
+@functools.cache
+def group(name: str) -> dict[str, Arrays]:
+    """Return the arrays of all cases of a group."""
+    cases: dict[str, Arrays] = {}
+    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
+        for key in file.files:
+            case, _, array = key.partition("|")
+            cases.setdefault(case, {})[array] = file[key]
+    return cases
+
+
+@functools.cache
+def facts() -> dict[str, Any]:
+    """Return how batches were divided among contexts."""
+    return json.loads((FOLDER / "contexts.json").read_text())
+
+
+def same(got: Arrays, group_name: str, case: str, tolerance: float = TOLERANCE) -> None:
+    """Assert that a run ended where MXNet's did, naming the step or the array where it did not."""
+    want = {key: value for key, value in group(group_name)[case].items() if key != "noise"}
+    assert set(got) == set(want)
+    apart = np.abs(got["loss"] - want["loss"]) > tolerance * np.abs(want["loss"]).max()
+    assert not apart.any(), f"{case}: the loss leaves MXNet's at step {apart.argmax()}"
+    errors = {key: relative_error(got[key], value) for key, value in want.items()}
+    worst = max(errors, key=lambda key: errors[key])
+    assert errors[worst] <= tolerance, f"{case}: {worst} differs by {errors[worst]:.1e}"
