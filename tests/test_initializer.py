@@ -28,11 +28,25 @@ with np.load(FOLDER / "values.npz") as _file:
 pytestmark = pytest.mark.filterwarnings("ignore:an initializer was called with a plain string:DeprecationWarning")
 
 
-@pytest.mark.parametrize("name", EXPECTED["signatures"])
-def test_signature(name: str) -> None:
-    given = inspect.signature(getattr(mx.init, name))
+@pytest.mark.parametrize(
+    ("module", "name", "want"),
+    [(mx.init, *each) for each in EXPECTED["signatures"].items()]
+    + [(mx.registry, *each) for each in EXPECTED["registry"].items()],
+)
+def test_signature(module, name: str, want: str) -> None:
+    given = inspect.signature(getattr(module, name))
     stripped = [each.replace(annotation=inspect.Parameter.empty) for each in given.parameters.values()]
-    assert str(inspect.Signature(stripped)) == EXPECTED["signatures"][name]
+    assert str(inspect.Signature(stripped)) == want
+
+
+@pytest.mark.parametrize(("name", "klass"), EXPECTED["names"].items())
+def test_registered_names(name: str, klass: str) -> None:
+    assert mx.registry.get_registry(mx.init.Initializer)[name] is getattr(mx.init, klass)
+
+
+def test_the_registry_is_a_copy() -> None:
+    mx.registry.get_registry(mx.init.Initializer).clear()
+    assert isinstance(mx.init.create("ones"), mx.init.One)
 
 
 def test_module_names() -> None:

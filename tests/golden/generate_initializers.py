@@ -27,6 +27,8 @@ CLASSES = (
     *("Xavier", "MSRAPrelu", "Bilinear", "LSTMBias", "FusedRNN", "register"),
 )
 
+REGISTRY = ("get_alias_func", "get_create_func", "get_register_func", "get_registry")
+
 
 class Recorded:
     """Stands for MXNet's random module: notes the calls, and returns numbers that are known."""
@@ -84,6 +86,8 @@ def main() -> None:
 
     result = {
         "signatures": {name: str(inspect.signature(getattr(mx.init, name))) for name in CLASSES},
+        "registry": {name: str(inspect.signature(getattr(mx.registry, name))) for name in REGISTRY},
+        "names": {name: klass.__name__ for name, klass in mx.registry.get_registry(mx.init.Initializer).items()},
         "dumped": {name: make(mx).dumps() for name, make in cases.DUMPED.items()},
         "equal": {name: make(mx) for name, make in cases.EQUAL.items()},
         "logged": logs,
