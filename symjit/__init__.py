@@ -11,6 +11,7 @@ from symjit import lr_scheduler as lr_scheduler
 from symjit import model as model
 from symjit import name as name
 from symjit import ndarray as ndarray
+from symjit import optimizer as optimizer
 from symjit import predictor as predictor
 from symjit import random as random
 from symjit import registry as registry

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from symjit.base import MXNetError
 
 __all__ = [
+    "AGGREGATION",
     "AUTOTUNE",
     "CACHE_DIR",
     "CACHE_SIZE",
@@ -128,9 +129,23 @@ ENGINE = Setting(
     "NaiveEngine runs CPU programs in the thread that calls, which is faster for small networks",
 )
 
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("expected a whole number") from None
+
+
+#: How many parameters SGD, LARS and LAMB take in one call; None where it is not set.
+AGGREGATION: Setting[int | None] = Setting(
+    "MXNET_OPTIMIZER_AGGREGATION_SIZE", lambda: None, _count, "how many parameters SGD, LARS and LAMB take in one call"
+)
+
 #: Every setting, by the name of its environment variable.
 SETTINGS: dict[str, Setting] = {
-    setting.name: setting for setting in (CACHE_DIR, CACHE_SIZE, JSON_MEMORY, KEPT_MEMORY, AUTOTUNE, ENGINE)
+    setting.name: setting
+    for setting in (CACHE_DIR, CACHE_SIZE, JSON_MEMORY, KEPT_MEMORY, AUTOTUNE, ENGINE, AGGREGATION)
 }
 
 

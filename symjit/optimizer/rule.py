@@ -1,0 +1,152 @@
+"""A rule: the pure form of an optimizer, and the compiled call that runs it on NDArrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symjit import random
+from symjit.base import MXNetError
+from symjit.ndarray import NDArray
+
+__all__ = ["LOW_PRECISION", "Rule", "run"]
+
+#: The dtypes of weights that get a float32 copy with ``multi_precision=True``.
+LOW_PRECISION = (np.dtype(np.float16), np.dtype(jnp.bfloat16))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What an optimizer does to one parameter, as a pure function. Equal rules compile to the same code.
+
+    Attributes:
+        fn: ``fn(weight, grad, *states, **numbers) -> (weight, *states)``, with ``key=`` besides if it draws.
+        numbers: the names of the numbers that it takes, those that `Optimizer.hyper` returns.
+        states: how many arrays the state of a parameter holds.
+        master: None, or where the float32 copy of a weight of low precision stands in its state: ``(copy, state)`` is
+            0, ``(state, copy)`` is 1.
+        draws: whether it draws random numbers.
+    """
+
+    fn: Callable[..., Any]
+    numbers: tuple[str, ...]
+    states: int | None
+    master: int | None = None
+    draws: bool = False
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.fn.__name__
+
+    @property
+    def key(self) -> Rule:
+        """What tells compiled code apart: the rule itself, which is hashable."""
+        return self
+
+    def apply(self, weight: Any, grad: Any, state: Any, hyper: Mapping[str, Any], rng: Any = None) -> tuple[Any, Any]:
+        """Return the new weight and state.
+
+        Args:
+            weight: the parameter, a JAX array of any floating dtype. Those of low precision are computed in float32
+                and rounded once.
+            grad: its gradient, of the same shape.
+            state: what `Optimizer.create_state_multi_precision` returns, with JAX arrays in it.
+            hyper: the numbers, scalars that may be traced.
+            rng: a JAX key, where `draws`.
+
+        Raises:
+            MXNetError: the gradient or the state does not belong to such a weight or optimizer.
+        """
+        if grad.shape != weight.shape:
+            raise MXNetError(f"{self.name}: the weight has shape {weight.shape}, its gradient {grad.shape}")
+        if self.master is None or weight.dtype not in LOW_PRECISION:
+            return self._plain(weight, grad, state, hyper, rng)
+        if not isinstance(state, (tuple, list)) or len(state) != 2 or not hasattr(state[self.master], "astype"):
+            raise MXNetError(
+                f"{self.name} with multi_precision=True: the state of a {weight.dtype.name} weight holds its float32"
+                f" copy; this one is {_described(state)}. Make it with create_state_multi_precision"
+            )
+        master, inner = state[self.master], state[1 - self.master]
+        master, inner = self._plain(master, grad.astype(master.dtype), inner, hyper, rng)
+        both = (master, inner) if self.master == 0 else (inner, master)
+        return master.astype(weight.dtype), both
+
+    def _plain(self, weight: Any, grad: Any, state: Any, hyper: Mapping[str, Any], rng: Any) -> tuple[Any, Any]:
+        """Run `fn` on the arrays of a state."""
+        wide = weight.dtype if weight.dtype in (jnp.float32, jnp.float64) else jnp.dtype(jnp.float32)
+        leaves, structure = jax.tree.flatten(state)
+        if self.states is not None and len(leaves) != self.states:
+            raise MXNetError(
+                f"{self.name}: expected a state of {self.states} arrays, got {_described(state)}. Is it the state of"
+                " another optimizer, or of one with other settings?"
+            )
+        numbers = {name: jnp.asarray(hyper[name], wide) for name in self.numbers}
+        drawn = {"key": rng} if self.draws else {}
+        arrays = [x.astype(wide) for x in (weight, grad, *leaves)]
+        made = self.fn(*arrays, **numbers, **drawn)
+        for new, old in zip(made, (weight, *leaves), strict=True):
+            if new.shape != old.shape:
+                raise MXNetError(
+                    f"{self.name}: the state {_described(state)} does not belong to a weight of shape {weight.shape}"
+                )
+        new_weight, *new_leaves = (new.astype(old.dtype) for new, old in zip(made, (weight, *leaves), strict=True))
+        return new_weight, jax.tree.unflatten(structure, new_leaves)
+
+    def pack(self, hypers: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """Return the numbers of several parameters as one array, float32 (parameters, numbers), for a compiled call."""
+        return np.array([[hyper[name] for name in self.numbers] for hyper in hypers], np.float32)
+
+    def unpack(self, packed: Any, position: int) -> dict[str, Any]:
+        """Return the numbers of one parameter out of what `pack` made."""
+        return {name: packed[position, column] for column, name in enumerate(self.numbers)}
+
+
+def _described(state: Any) -> str:
+    shapes = [tuple(x.shape) if hasattr(x, "shape") else type(x).__name__ for x in jax.tree.leaves(state)]
+    return "no state" if not shapes else f"{len(shapes)} arrays of the shapes {shapes}"
+
+
+@lru_cache(maxsize=256)
+def _compiled(rule: Rule) -> Callable[..., Any]:
+    """Return what updates a list of parameters in one program."""
+
+    def update(weights: list[Any], grads: list[Any], states: list[Any], packed: Any, key: Any) -> Any:
+        made = []
+        for position, (weight, grad, state) in enumerate(zip(weights, grads, states, strict=True)):
+            rng = jax.random.fold_in(key, position) if rule.draws else None
+            made.append(rule.apply(weight, grad, state, rule.unpack(packed, position), rng))
+        return [weight for weight, _ in made], [state for _, state in made]
+
+    return jax.jit(update)
+
+
+def run(
+    rule: Rule,
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    states: Sequence[Any],
+    hypers: Sequence[Mapping[str, float]],
+) -> None:
+    """Update parameters and their states in place, with one compiled call.
+
+    Nothing is donated: whoever holds the arrays of a weight keeps them.
+
+    Raises:
+        MXNetError: a gradient or a state does not fit its weight.
+    """
+    if not weights:
+        return
+    targets, structure = jax.tree.flatten((list(weights), list(states)))
+    old_weights, old_states = jax.tree.unflatten(structure, [target.data for target in targets])
+    key = random.next_key(weights[0].context) if rule.draws else None
+    with jax.enable_x64(True):  # weights may be float64
+        made = _compiled(rule)(old_weights, [grad.data for grad in grads], old_states, rule.pack(hypers), key)
+    for target, value in zip(targets, jax.tree.leaves(made), strict=True):
+        target.assign(value, owned=True)

@@ -1,0 +1,170 @@
+"""Updater: an optimizer with the states of all parameters. MXNet: ``mx.optimizer.Updater``."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from symjit import lr_scheduler
+from symjit.base import MXNetError
+from symjit.context import Context
+from symjit.ndarray import NDArray
+from symjit.optimizer.optimizer import Optimizer
+from symjit.optimizer.rule import run
+
+__all__ = ["Updater", "get_updater"]
+
+
+class Updater:
+    """Updates parameters by index and keeps their states. Source: MXNet ``mx.optimizer.Updater``.
+
+    Attributes:
+        optimizer: what updates.
+        states: state by index; those of an index that is updated for the first time are made then.
+        states_synced: whether the state of an index is known to be on the device of its parameter.
+        aggregate_updates: whether the optimizer takes lists of parameters.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.states: dict[Any, Any] = {}
+        self.states_synced: dict[Any, bool] = {}
+        self.aggregate_updates = optimizer.aggregate_num > 0
+
+    def __call__(self, index: Any, grad: Any, weight: Any) -> None:
+        """Update a parameter, or a list of them.
+
+        An optimizer that has a pure rule updates the whole list in one compiled call.
+
+        Args:
+            index: the parameter's index, or a list of them; then the others are lists as well.
+            grad: its gradient.
+            weight: the parameter, changed in place.
+
+        Raises:
+            MXNetError: the lists differ in length, or a gradient or state does not belong to its weight.
+        """
+        if isinstance(index, (list, tuple)):
+            indices, grads, weights = list(index), list(grad), list(weight)
+        else:
+            indices, grads, weights = [index], [grad], [weight]
+        if not len(indices) == len(grads) == len(weights):
+            raise MXNetError(
+                f"Updater: expected as many gradients and weights as indices, got {len(indices)} indices,"
+                f" {len(grads)} gradients and {len(weights)} weights"
+            )
+        if not weights:
+            return
+        for array in (*grads, *weights):
+            if not isinstance(array, NDArray):
+                raise TypeError(f"Updater: gradients and weights must be NDArrays, got {type(array).__name__}")
+        indices = [idx.decode() if isinstance(idx, bytes) else idx for idx in indices]
+        optimizer = self.optimizer
+        optimizer._set_current_context(weights[0].context.device_id)
+        self.prepare(indices, weights)
+        rule = optimizer.rule()
+        if rule is not None:
+            run(rule, weights, grads, [self.states[idx] for idx in indices], optimizer.advance(indices))
+        elif self.aggregate_updates:
+            self._update_chunks(indices, weights, grads)
+        else:
+            for idx, w, g in zip(indices, weights, grads, strict=True):
+                optimizer.update_multi_precision(idx, w, g, self.states[idx])
+
+    def prepare(self, indices: list[Any], weights: list[NDArray]) -> None:
+        """Make the states that are missing, and bring loaded ones to the devices of their parameters."""
+        for idx, weight in zip(indices, weights, strict=True):
+            if idx not in self.states:
+                self.states[idx] = self.optimizer.create_state_multi_precision(idx, weight)
+            elif not self.states_synced.get(idx, False):
+                self.states[idx] = self.sync_state_context(self.states[idx], weight.context)
+            self.states_synced[idx] = True
+
+    def _update_chunks(self, indices: list[Any], weights: list[NDArray], grads: list[NDArray]) -> None:
+        """Hand a user's own optimizer lists of one dtype and of at most ``aggregate_num`` parameters."""
+        size = self.optimizer.aggregate_num
+        of_dtype: dict[Any, list[int]] = {}
+        for position, weight in enumerate(weights):
+            of_dtype.setdefault(np.dtype(weight.dtype), []).append(position)
+        for positions in of_dtype.values():
+            for start in range(0, len(positions), size):
+                chunk = positions[start : start + size]
+                self.optimizer.update_multi_precision(
+                    [indices[i] for i in chunk],
+                    [weights[i] for i in chunk],
+                    [grads[i] for i in chunk],
+                    [self.states[indices[i]] for i in chunk],
+                )
+
+    def sync_state_context(self, state: Any, context: Context) -> Any:
+        """Return a state with all of its arrays on a device."""
+        if isinstance(state, NDArray):
+            return state.as_in_context(context)
+        if isinstance(state, tuple) and hasattr(state, "_fields"):
+            return type(state)(*(self.sync_state_context(part, context) for part in state))
+        if isinstance(state, (tuple, list)):
+            return type(state)(self.sync_state_context(part, context) for part in state)
+        return state
+
+    def get_states(self, dump_optimizer: bool = False) -> bytes:
+        """Return the states as bytes, and the optimizer's own numbers with them if `dump_optimizer`."""
+        from symjit.optimizer.states import dump_states
+
+        return dump_states(self.states, self.optimizer if dump_optimizer else None)
+
+    def set_states(self, states: bytes) -> None:
+        """Take over the states that `get_states` returned, here or in MXNet.
+
+        If the optimizer was saved with them, one with its attributes takes the place of the present one; what can not
+        be saved (the symbol's attributes, a transformation) it has from that.
+
+        Raises:
+            MXNetError: these bytes are no states, or damaged, or the saved optimizer is of a class that is not known.
+        """
+        from symjit.optimizer.states import load_states
+
+        loaded = load_states(states)
+        optimizer = self.optimizer
+        if loaded.optimizer is not None:
+            optimizer = _restored(loaded.optimizer_class or "", loaded.optimizer, self.optimizer)
+        self.states, self.optimizer = loaded.states, optimizer
+        self.states_synced = dict.fromkeys(self.states, False)
+
+
+def _restored(name: str, attributes: dict[str, Any], present: Optimizer) -> Optimizer:
+    """Return an optimizer of a class by name with these attributes, and the rest as the present one has it."""
+    same = type(present).__name__ == name
+    klass = type(present) if same else Optimizer.opt_registry.get(name.lower())
+    if klass is None:
+        raise MXNetError(
+            f"the states were saved with the optimizer {name}, which is not registered here: define the class and"
+            " register it before loading, or save the states without the optimizer"
+        )
+    made = copy.copy(present) if same else klass.__new__(klass)
+    if not same:
+        made.sym_info = present.sym_info
+    scheduler = attributes.get("lr_scheduler")
+    made.__setstate__({**attributes, "lr_scheduler": _scheduler(scheduler, present.lr_scheduler)})
+    return made
+
+
+def _scheduler(saved: Any, present: Any) -> Any:
+    """Return a scheduler with saved attributes: of the present one's class, or one of MXNet's."""
+    if saved is None:
+        return None
+    klass = type(present) if type(present).__name__ == saved.name else getattr(lr_scheduler, saved.name, None)
+    if not isinstance(klass, type) or not issubclass(klass, lr_scheduler.LRScheduler):
+        raise MXNetError(
+            f"the states were saved with the scheduler {saved.name}, which is not known here: give the optimizer one of"
+            " that class before loading"
+        )
+    made = klass.__new__(klass)
+    made.__dict__.update(saved.attributes or {})
+    return made
+
+
+def get_updater(optimizer: Optimizer) -> Updater:
+    """Return an `Updater` of an optimizer."""
+    return Updater(optimizer)

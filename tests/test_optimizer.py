@@ -1,0 +1,432 @@
+"""``mx.optimizer`` against MXNet 1.9.1, and what goes beyond it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pathlib
+import pickle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import symjit as mx
+from symjit.ndarray import NDArray
+from symjit.ops import optim
+from symjit.optimizer.rule import Rule, run
+from tests.compare import close
+from tests.golden import optimizers
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "golden" / "optimizers"
+LAYOUT = json.loads((FOLDER / "layout.json").read_text())
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-5, "float16": 2e-3}
+
+
+@pytest.fixture(scope="module")
+def golden() -> Any:
+    with np.load(FOLDER / "golden.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+def compare(found: dict[str, Any], layout: list[Any], numbers: np.ndarray, tol: float) -> None:
+    position = 0
+    for step in optimizers.KEPT:
+        for key, shape, dtype in layout:
+            got = found.pop(f"{step}/{key}")
+            if shape is None:
+                assert got is None
+                continue
+            assert got.dtype == dtype, key
+            want = numbers[position : position + got.size].reshape(shape)
+            position += got.size
+            close(got.astype(np.float64), want, tol if dtype != "float16" else 2e-3, f"step {step}, {key}")
+    assert position == len(numbers)
+    assert not found
+
+
+def rows() -> list[Any]:
+    """Return the cases; of dtypes and routes, which compile anew, most are slow ones."""
+    made = []
+    for case in optimizers.CASES:
+        other = case.dtype != "float32" or case.route != "list"
+        slow = other and case.name not in ("sgd", "adam", "lars")
+        made.append(pytest.param(case, id=case.id, marks=pytest.mark.slow if slow else ()))
+    return made
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("case", rows())
+def test_golden(case: optimizers.Case, golden: Any) -> None:
+    compare(optimizers.run(mx, case), LAYOUT[case.id], golden[case.id], TOLERANCE[case.dtype])
+
+
+def test_adamw(golden: Any) -> None:
+    case = optimizers.Case(
+        "adamw", "adamw", {"learning_rate": 0.05, "wd": 0.03, "clip_gradient": 0.6, "rescale_grad": 0.5}
+    )
+    compare(optimizers.run(mx, case), LAYOUT["adamw"], golden["adamw"], 1e-5)
+
+
+@pytest.mark.parametrize("name", ["sgd", "lars"])
+@pytest.mark.parametrize("case", ["names", "symbol", "set"])
+def test_rates(name: str, case: str) -> None:
+    x = mx.sym.Variable("x_weight", lr_mult=0.5, wd_mult=2.0)
+    y = mx.sym.Variable("y_bias", wd_mult=0.25)
+    symbol = mx.sym.FullyConnected(mx.sym.Variable("data"), x, y, num_hidden=3, name="fc")
+    names = {0: "x_weight", 1: "y_bias", 2: "z_gamma", 3: "z_beta", 4: "embedding", 5: "weight"}
+    optimizer: Any = mx.optimizer.create(
+        name, learning_rate=0.1, wd=0.01, param_idx2name=names, sym=None if case == "names" else symbol
+    )
+    if case == "set":
+        optimizer.set_lr_mult({"z_beta": 3.0, 4: 5.0})
+        optimizer.set_wd_mult({"z_beta": 3.0, 4: 5.0})
+    want = json.loads((FOLDER / "rates.json").read_text())[f"{name}-{case}"]
+    assert [optimizer._get_lrs([*names, 6]), optimizer._get_wds([*names, 6])] == want
+
+
+def test_signatures() -> None:
+    want = json.loads((FOLDER / "signatures.json").read_text())
+    assert set(want.pop("names")) <= set(mx.optimizer.__all__)
+    classes: dict[str, Any] = {**mx.optimizer.Optimizer.opt_registry, "optimizer": mx.optimizer.Optimizer}
+    for name, methods in want.items():
+        klass = mx.optimizer.Updater if name == "updater" else classes[name]
+        for method, parameters in methods.items():
+            found = inspect.signature(getattr(klass, method)).parameters.values()
+            got = [f"{p.kind.name[:3]} {p.name}" + ("" if p.default is p.empty else f"={p.default!r}") for p in found]
+            assert got == parameters, f"{name}.{method}"
+
+
+# How an update goes ---------------------------------------------------------------------------------------------------
+
+
+def arrays(*shapes: tuple[int, ...], seed: int = 0) -> list[NDArray]:
+    rng = np.random.RandomState(seed)
+    return [mx.nd.array(rng.standard_normal(shape)) for shape in shapes]
+
+
+def test_identity() -> None:
+    """Weights and states stay the arrays that they are; what was read before stays as it was."""
+    optimizer = mx.optimizer.Adam()
+    weight, grad = arrays((3, 4), (3, 4))
+    state: Any = optimizer.create_state(0, weight)
+    row, before, held = weight[1], weight.copy(), weight.asjax()
+    optimizer.update(0, weight, grad, state)
+    assert not np.allclose(row.asnumpy(), before.asnumpy()[1])
+    np.testing.assert_array_equal(row.asnumpy(), weight.asnumpy()[1])
+    np.testing.assert_array_equal(np.asarray(held), before.asnumpy())
+    assert state[0].asnumpy().any() and state[1].asnumpy().any()
+
+
+def test_views() -> None:
+    whole, grad = arrays((4, 3), (2, 3))
+    want = whole.asnumpy()
+    mx.optimizer.SGD(learning_rate=0.5).update(0, whole[1:3], grad, None)
+    want[1:3] -= 0.5 * grad.asnumpy()
+    np.testing.assert_allclose(whole.asnumpy(), want, rtol=1e-6)
+
+
+def test_nothing_is_shared() -> None:
+    """States that are equal to the weight are arrays of their own."""
+    for name in ("test", "dcasgd"):
+        optimizer = mx.optimizer.create(name)
+        weight, grad = arrays((3,), (3,))
+        state: Any = optimizer.create_state(0, weight)
+        optimizer.update(0, weight, grad, state)
+        weight[:] = 7
+        leaf = state if name == "test" else state[1]
+        assert not (leaf.asnumpy() == 7).any()
+
+
+def test_rates_do_not_recompile() -> None:
+    traces = []
+
+    def counted(weight: Any, grad: Any, *, lr: Any) -> tuple[Any]:
+        traces.append(lr)
+        return (weight - lr * grad,)
+
+    rule = Rule(counted, ("lr",), 0)
+    weight, grad = arrays((3,), (3,))
+    for step in range(5):
+        run(rule, [weight], [grad], [None], [{"lr": 0.1 * step}])
+    assert len(traces) == 1
+    first, second = (mx.optimizer.SGD(learning_rate=lr, clip_gradient=c).rule() for lr, c in ((0.1, None), (0.2, 1.0)))
+    assert first == second and hash(first) == hash(second)
+    assert first != mx.optimizer.SGD(momentum=0.9).rule()
+
+
+@pytest.mark.parametrize("name", sorted(mx.optimizer.Optimizer.opt_registry))
+def test_hyper(name: str) -> None:
+    """Every index has the same numbers, those that the rule takes among them."""
+    optimizer: Any = mx.optimizer.create(name, **({"tx": optax.sgd(0.1)} if name == "optax" else {}))
+    made = optimizer.advance(["a", 1])
+    assert made[0].keys() == made[1].keys() >= set(optimizer.rule().numbers)
+    assert all(isinstance(value, int | float) for value in made[0].values())
+    assert optimizer.rule().pack(made).shape == (2, len(optimizer.rule().numbers))
+
+
+def test_lists() -> None:
+    weights, grads = arrays((3,), (2, 2)), arrays((3,), (2, 2), seed=1)
+    copies = [w.copy() for w in weights]
+    optimizer = mx.optimizer.SGD(momentum=0.5, learning_rate=0.1)
+    states = [optimizer.create_state(i, w) for i, w in enumerate(weights)]
+    optimizer.update([0, 1], weights, grads, states)
+    assert optimizer.num_update == 1
+    for i, (w, g) in enumerate(zip(copies, grads, strict=True)):
+        single = mx.optimizer.SGD(momentum=0.5, learning_rate=0.1)
+        single.update(i, w, g, single.create_state(i, w))
+        np.testing.assert_array_equal(w.asnumpy(), weights[i].asnumpy())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_master_copies(name: str, dtype: str) -> None:
+    optimizer = mx.optimizer.create(name, learning_rate=1e-4, multi_precision=True)
+    weight = mx.nd.ones((2, 3), dtype=dtype)
+    grad = mx.nd.ones((2, 3), dtype=dtype)
+    state: Any = optimizer.create_state_multi_precision(0, weight)
+    master = state[1] if name == "sgd" else state[0]
+    for _ in range(50):
+        optimizer.update_multi_precision(0, weight, grad, state)
+    np.testing.assert_allclose(master.asnumpy(), 1 - 50e-4, rtol=1e-5)
+    np.testing.assert_array_equal(weight.asnumpy(), master.astype(dtype).asnumpy())
+    with pytest.warns(UserWarning, match="multi_precision=True"):
+        mx.optimizer.create(name).create_state_multi_precision(0, weight)
+
+
+def test_dcasgd_momentum() -> None:
+    """MXNet fails with a momentum; the formula of its documentation."""
+    optimizer = mx.optimizer.DCASGD(momentum=0.9, lamda=0.3, learning_rate=0.1, wd=0.01)
+    (weight,) = arrays((5,))
+    state = optimizer.create_state(0, weight)
+    w, previous, mom = weight.asnumpy(), weight.asnumpy(), np.zeros(5, np.float32)
+    for step in range(4):
+        (grad,) = arrays((5,), seed=step + 1)
+        optimizer.update(0, weight, grad, state)
+        g = grad.asnumpy()
+        mom = 0.9 * mom - 0.1 * (g + 0.01 * w + 0.3 * g * g * (w - previous))
+        previous, w = w, w + mom
+        close(weight.asnumpy(), w, 1e-5, f"step {step}")
+
+
+def test_sgld_noise() -> None:
+    optimizer = mx.optimizer.SGLD(learning_rate=0.04, wd=0.1, rescale_grad=0.5, clip_gradient=1.0)
+    made = []
+    for _ in range(2):
+        mx.random.seed(3)
+        weight, grad = mx.nd.full((100, 300), 2.0), mx.nd.full((100, 300), 4.0)
+        optimizer.update(0, weight, grad, None)
+        made.append(weight.asnumpy())
+    np.testing.assert_array_equal(made[0], made[1])
+    noise = made[0] - (2.0 - 0.02 * (1.0 + 0.2))
+    assert abs(noise.mean()) < 4 * 0.2 / np.sqrt(noise.size)
+    assert abs(noise.std() / 0.2 - 1) < 0.02
+    both = [mx.nd.zeros((50,)), mx.nd.zeros((50,))]
+    mx.optimizer.get_updater(optimizer)([0, 1], [mx.nd.zeros((50,))] * 2, both)
+    assert not (both[0].asnumpy() == both[1].asnumpy()).any()
+
+
+# The registry and a user's own ----------------------------------------------------------------------------------------
+
+
+def test_own_optimizer() -> None:
+    """A subclass in NDArray code, as one writes it for MXNet."""
+
+    class Slow(mx.optimizer.Optimizer):
+        def create_state(self, index: Any, weight: Any) -> Any:
+            return mx.nd.zeros(weight.shape, weight.context, dtype=weight.dtype)
+
+        def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+            self._update_count(index)
+            lr, wd = self._get_lr(index), self._get_wd(index)
+            grad = mx.nd.clip(grad * self.rescale_grad, -1.0, 1.0) + wd * weight
+            state[:] = 0.5 * state + grad
+            weight[:] -= lr * state
+
+    try:
+        mx.optimizer.Optimizer.register(Slow)
+        with pytest.warns(UserWarning, match="replaces"):
+            mx.optimizer.register(Slow)
+        optimizer: Any = mx.optimizer.create("SLOW", learning_rate=0.1, wd=0.5, multi_precision=True)
+    finally:
+        mx.optimizer.Optimizer.opt_registry.pop("slow")
+    assert type(optimizer) is Slow and optimizer.rule() is None
+    updater = mx.optimizer.get_updater(optimizer)
+    for dtype in ("float32", "float16"):
+        weight, grad = mx.nd.ones((3,), dtype=dtype), mx.nd.ones((3,), dtype=dtype)
+        updater(dtype, grad, weight)
+        updater([dtype], [grad], [weight])
+        np.testing.assert_allclose(weight.asnumpy(), 0.85 - 0.1 * (0.75 + 1 + 0.425), rtol=1e-3)
+    assert optimizer.num_update == 2
+
+
+def test_overridden_update() -> None:
+    """A subclass of a built-in that overrides `update` has no rule, and is handed one parameter at a time."""
+    seen = []
+
+    class Watched(mx.optimizer.SGD):
+        def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+            seen.append(index)
+            super().update(index, weight, grad, state)
+
+    optimizer = Watched(learning_rate=1.0)
+    weights, grads = arrays((3,), (2,)), [mx.nd.zeros((3,)), mx.nd.zeros((2,))]
+    mx.optimizer.get_updater(optimizer)([0, 1], grads, weights)
+    assert optimizer.rule() is None and seen == [0, 1]
+
+
+def test_pickle() -> None:
+    optimizer = mx.optimizer.Adam(learning_rate=0.5, param_dict={0: object()})
+    copied = pickle.loads(pickle.dumps(optimizer))
+    assert copied.lr == 0.5 and copied.param_dict == {}
+    assert copy.deepcopy(optimizer).beta2 == 0.999
+
+
+def test_counts() -> None:
+    optimizer = mx.optimizer.SGD(begin_num_update=3)
+    optimizer._update_count([0, 1])
+    optimizer._update_count(1)
+    assert optimizer.num_update == 5
+    optimizer._set_current_context(1)
+    optimizer._update_count(0)
+    assert (optimizer._all_index_update_counts, optimizer.num_update) == ({0: {0: 4, 1: 5}, 1: {0: 4}}, 5)
+
+
+def test_scheduler_and_rate() -> None:
+    scheduler = mx.lr_scheduler.FactorScheduler(step=1, factor=0.5, base_lr=0.3)
+    with pytest.warns(UserWarning, match="replaces the base_lr"):
+        optimizer = mx.optimizer.SGD(learning_rate=0.2, lr_scheduler=scheduler)
+    assert optimizer.learning_rate == 0.2 and mx.optimizer.SGD().learning_rate == 0.01
+    with pytest.raises(UserWarning, match="lr_scheduler"):
+        optimizer.set_learning_rate(1.0)
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+def test_errors() -> None:
+    weight, grad = arrays((3, 2), (3, 2))
+    adam = mx.optimizer.Adam()
+    with pytest.raises(ValueError, match=r"Cannot find optimizer nothing.*adam"):
+        mx.optimizer.create("nothing")
+    with pytest.raises(NotImplementedError):
+        mx.optimizer.Optimizer().update(0, weight, grad, None)
+    with pytest.raises(mx.MXNetError, match=r"state of 2 arrays, got no state.*another optimizer"):
+        adam.update(0, weight, grad, None)
+    with pytest.raises(mx.MXNetError, match=r"shape \(3, 2\), its gradient \(2, 3\)"):
+        adam.update(0, weight, mx.nd.ones((2, 3)), adam.create_state(0, weight))
+    with pytest.raises(mx.MXNetError, match=r"does not belong to a weight of shape \(3, 2\)"):
+        adam.update(0, weight, grad, (mx.nd.ones((4, 3, 2)), mx.nd.ones((4, 3, 2))))
+    with pytest.raises(mx.MXNetError, match="2, 1, 1, 1"):
+        adam.update([0, 1], [weight], [grad], [None])
+    with pytest.raises(TypeError, match="ndarray"):
+        adam.update(0, weight, grad.asnumpy(), None)
+    with pytest.raises(mx.MXNetError, match="create_state_multi_precision"):
+        low = mx.nd.ones((2,), dtype="float16")
+        mx.optimizer.SGD(multi_precision=True).update_multi_precision(0, low, low, None)
+    with pytest.raises(mx.MXNetError, match="two dimensions"):
+        mx.optimizer.contrib.GroupAdaGrad().create_state(0, mx.nd.ones((3,)))
+    with pytest.raises(mx.MXNetError, match="2 indices"):
+        mx.optimizer.get_updater(adam)([0, 1], [grad], [weight])
+    with pytest.raises(TypeError, match="param_idx2name"):
+        mx.optimizer.SGD(param_idx2name=["a"])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(weight.asnumpy(), arrays((3, 2))[0].asnumpy())
+
+
+# optax ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tx", [optax.adamw(0.1), optax.sgd(optax.linear_schedule(0.1, 0.0, 5), momentum=0.9)])
+def test_optax(tx: Any) -> None:
+    optimizer: Any = mx.optimizer.create("optax", tx=tx, rescale_grad=0.5, param_idx2name={0: "w", 1: "b"})
+    optimizer.set_lr_mult({"b": 0.0})
+    updater = mx.optimizer.get_updater(optimizer)
+    weights = arrays((3, 2), (2,))
+    want, still = weights[0].asjax(), weights[1].asnumpy()
+    state = tx.init(want)
+    for step in range(6):
+        grads = arrays((3, 2), (2,), seed=step + 1)
+        updater([0, 1], grads, weights)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = tx.update(grads[0].asjax() * 0.5, state, want)
+        want = optax.apply_updates(want, updates)
+    close(weights[0].asnumpy(), np.asarray(want), 1e-6, "weight")
+    np.testing.assert_array_equal(weights[1].asnumpy(), still)
+
+
+def test_optax_dtypes() -> None:
+    for dtype in ("float16", "float64"):
+        optimizer = mx.optimizer.Optax(optax.adam(0.125), multi_precision=True)
+        weight = mx.nd.ones((3,), dtype=dtype)
+        mx.optimizer.get_updater(optimizer)(0, mx.nd.ones((3,), dtype=dtype), weight)
+        assert weight.dtype == np.dtype(dtype)
+        np.testing.assert_allclose(weight.asnumpy(), 0.875, rtol=1e-6)
+
+
+def test_optax_errors() -> None:
+    with pytest.raises(TypeError, match="GradientTransformation"):
+        mx.optimizer.Optax("adam")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="learning_rate"):
+        mx.optimizer.Optax(optax.sgd(0.1), learning_rate=0.1)
+    weight, grad = arrays((3,), (3,))
+    with pytest.raises(mx.MXNetError, match="another transformation"):
+        mx.optimizer.Optax(optax.adam(0.1)).update(0, weight, grad, (weight,))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", ["sgd", "nadam", "dcasgd"])
+def test_transformation(name: str, compiled: bool) -> None:
+    """An optimizer as a transformation takes the steps of an Updater, whoever decides the rate."""
+    scheduler = mx.lr_scheduler.FactorScheduler(step=2, factor=0.5, base_lr=0.1)
+    optimizer = mx.optimizer.create(name, wd=0.1, rescale_grad=0.5, learning_rate=0.1, lr_scheduler=scheduler)
+    tx = optimizer.transformation()
+    weights = arrays((3, 2), (2,))
+    params = {"a": weights[0].asjax(), "b": weights[1].asjax()}
+    state: Any = tx.init(params)
+    update = jax.jit(tx.update) if compiled else tx.update
+    updater = mx.optimizer.get_updater(optimizer)
+    for step in range(5):
+        grads = arrays((3, 2), (2,), seed=step + 1)
+        updates, state = update({"a": grads[0].asjax(), "b": grads[1].asjax()}, state, params)
+        params = optax.apply_updates(params, updates)
+        updater([0, 1], grads, weights)
+    close(np.asarray(params["a"]), weights[0].asnumpy(), 1e-5, "a")  # type: ignore[index]
+    close(np.asarray(params["b"]), weights[1].asnumpy(), 1e-5, "b")  # type: ignore[index]
+
+
+def test_transformation_goes_back() -> None:
+    """An earlier state gives what it gave."""
+    tx = mx.optimizer.Nadam().transformation()
+    params = jnp.ones((2,), jnp.float32)
+    states, made = [tx.init(params)], []
+    for _ in range(3):
+        updates, state = tx.update(params, states[-1], params)
+        states.append(state)
+        made.append(np.asarray(updates))
+    np.testing.assert_array_equal(np.asarray(tx.update(params, states[1], params)[0]), made[1])
+    with pytest.raises(ValueError, match="needs the parameters"):
+        tx.update(params, states[0])
+    with pytest.raises(mx.MXNetError, match=r"outside of jax\.jit"):
+        jax.jit(tx.init)(params)
+
+
+def test_rules_are_complete() -> None:
+    """Every rule of `symjit.ops.optim` is that of an optimizer."""
+    used = set()
+    for name, klass in mx.optimizer.Optimizer.opt_registry.items():
+        for extra in (
+            {},
+            {"momentum": 0.9},
+            {"momentum": 0.0},
+            {"centered": True},
+            {"warmup_strategy": "lars"},
+            {"warmup_strategy": "lars", "momentum": 0.9},
+        ):
+            if name != "optax" and set(extra) <= set(inspect.signature(klass).parameters):
+                used.add(klass(**extra)._rule(False).fn.__name__)  # type: ignore[union-attr]
+    assert used == set(optim.__all__)
