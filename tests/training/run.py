@@ -124,13 +124,14 @@ def train(mx: ModuleType, case: Case, nudge: float = 0.0, between: bool = False)
         module.update()
         if not between:
             losses.append(model.loss(module.get_outputs()[0].asnumpy(), batch))
-    result = {"loss": np.float32(losses)}
+    # Before any prediction: MXNet writes ones into a fixed gamma whenever it runs forward.
+    result = {"loss": np.float32(losses)} | parameters_of(module)
     if case.contexts > 1:
         # Every context still has moving averages of its own here; afterwards all have the mean.
         result |= predictions(mx, module, batches[0], "own")
         module.set_params(*module.get_params())
         result |= predictions(mx, module, batches[0], "mean")
-    return result | parameters_of(module)
+    return result
 
 
 def predictions(mx: ModuleType, module: Any, batch: Batch, states: str) -> Arrays:
