@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from symjit import attribute as attribute
 from symjit import base as base
+from symjit import callback as callback
 from symjit import context as context
 from symjit import executor as executor
 from symjit import initializer as initializer
 from symjit import lr_scheduler as lr_scheduler
+from symjit import metric as metric
 from symjit import model as model
+from symjit import monitor as monitor
 from symjit import name as name
 from symjit import ndarray as ndarray
 from symjit import optimizer as optimizer
@@ -39,4 +42,4 @@ __version__ = "0.1.0.dev0"
 __mxnet_version__ = "1.9.1"
 
 #: MXNet's short names of its modules.
-nd, sym, rnd, init = ndarray, symbol, random, initializer
+nd, sym, rnd, init, mon = ndarray, symbol, random, initializer, monitor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from symjit import ndarray as nd
 from symjit import symbol as sym
@@ -14,7 +14,23 @@ from symjit.ndarray.serialize import split_names
 from symjit.predictor import checkpoint_files
 from symjit.symbol import Symbol
 
-__all__ = ["load_checkpoint", "load_params", "save_checkpoint"]
+__all__ = ["BatchEndParam", "load_checkpoint", "load_params", "save_checkpoint"]
+
+
+class BatchEndParam(NamedTuple):
+    """What callbacks get at the end of a batch. Source: MXNet ``mx.model.BatchEndParam``.
+
+    Attributes:
+        epoch: number of the epoch, from 0.
+        nbatch: number of the batch in it.
+        eval_metric: the metric that is measured, or None.
+        locals: the variables of the loop.
+    """
+
+    epoch: int
+    nbatch: int
+    eval_metric: Any
+    locals: Any
 
 
 def load_params(
