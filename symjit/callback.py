@@ -55,9 +55,7 @@ def do_checkpoint(
     """
     period = int(max(1, period))
 
-    def save(
-        iter_no: int, sym: Symbol | None, arg: Mapping[str, NDArray], aux: Mapping[str, NDArray] | None
-    ) -> None:
+    def save(iter_no: int, sym: Symbol | None, arg: Mapping[str, NDArray], aux: Mapping[str, NDArray] | None) -> None:
         if (iter_no + 1) % period == 0:
             save_checkpoint(prefix, iter_no + 1, sym, arg, aux)
 
@@ -119,15 +117,16 @@ class Speedometer:
 
     def _log(self, param: Any, count: int) -> None:
         # What was added to the metric is waited for first: its batches belong to the time that they took.
-        found = None if param.eval_metric is None else param.eval_metric.get_name_value()
+        metric = param.eval_metric
+        found = [] if metric is None else metric.get_name_value()
         elapsed = time.time() - self.tic
         speed = self.frequent * self.batch_size / elapsed if elapsed else float("inf")
-        if found is None:
+        if metric is None:
             logging.info("Iter[%d] Batch [%d]\tSpeed: %.2f samples/sec", param.epoch, count, speed)
             return
         start = 0
         if self.auto_reset:
-            param.eval_metric.reset_local()
+            metric.reset_local()
             start = count - self.frequent
         text = "Epoch[%d] Batch [%d-%d]\tSpeed: %.2f samples/sec" + "\t%s=%f" * len(found)
         logging.info(text, param.epoch, start, count, speed, *(part for pair in found for part in pair))

@@ -112,6 +112,7 @@ def _shown(name: str, value: Any) -> str:
     values = [value] if isinstance(value, NDArray) else value
     if not isinstance(values, list) or not all(isinstance(x, NDArray) for x in values):
         raise AssertionError(
-            f"Monitor: stat_func must return an NDArray or a list of them, but of {name!r} it made {type(value).__name__}"
+            f"Monitor: stat_func must return an NDArray or a list of them, but of {name!r} it made"
+            f" {type(value).__name__}"
         )
     return "".join(str(x.asscalar() if x.shape == (1,) else x.asnumpy()) + "\t" for x in values)

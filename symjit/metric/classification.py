@@ -84,7 +84,7 @@ def _top_k(settings: tuple[Any, ...], state: tuple[Any, ...], labels: Any, preds
         if label.size != pred.shape[0]:
             raise ValueError(f"Shape of labels {label.shape} does not match shape of predictions {pred.shape[:1]}")
         if pred.ndim == 1:
-            total = total + jnp.sum(jnp.argsort(pred) == label, dtype=jnp.float64)
+            total = total + jnp.sum(jnp.argsort(pred).astype(label.dtype) == label, dtype=jnp.float64)
         else:
             right = jnp.sum(_among_first(pred, label, top_k), dtype=jnp.float64)
             total, global_total = total + right, global_total + right
@@ -204,7 +204,7 @@ def _binary(score: Callable[..., Any]) -> Any:
         held = [old + new for old, new in zip(held, counts * 2, strict=True)]
         parts = []
         for four, old in ((held[:4], number), (held[4:], global_number)):
-            examples = sum(four)
+            examples: Any = sum(four)
             parts += [score(*four) * examples.astype(jnp.float64), examples.astype(old.dtype)]
         return *parts, faults, *held
 

@@ -134,10 +134,12 @@ def _pcc(settings: tuple[Any, ...], state: tuple[Any, ...], labels: Any, preds: 
         new = [
             new[0].at[said].add(weights),
             new[1].at[true].add(weights),
-            new[2] + jnp.sum(weights * (said == true)),
+            new[2] + jnp.sum(jnp.where(said == true, weights, 0)),
         ]
         faults = faults + outside
-    held = [jnp.pad(x, (0, y.shape[0] - x.shape[0])) + y if y.ndim else x + y for x, y in zip(held, new * 2, strict=True)]
+    held = [
+        jnp.pad(x, (0, y.shape[0] - x.shape[0])) + y if y.ndim else x + y for x, y in zip(held, new * 2, strict=True)
+    ]
     return number + 1, global_number + 1, faults, classes, *held
 
 

@@ -24,8 +24,8 @@ Measure = Callable[[tuple[Any, ...], Any, Any], tuple[Any, ...]]
 class DeviceMetric(EvalMetric):
     """A metric whose totals live on the device.
 
-    `update` runs one compiled function and waits for nothing; it accepts NDArrays and NumPy arrays. Reading a total, and
-    so `get`, waits for the value. A subclass states what it adds in ``_add``, from what it is configured by in
+    `update` runs one compiled function and waits for nothing; it accepts NDArrays and NumPy arrays. Reading a total,
+    and so `get`, waits for the value. A subclass states what it adds in ``_add``, from what it is configured by in
     `_settings`. One of a user's that defines `update`, `update_dict` or `select` itself works as in MXNet, but has no
     `accumulation`.
 
@@ -67,6 +67,10 @@ class DeviceMetric(EvalMetric):
         if len(values) != len(names):
             raise ValueError(f"{type(self).__name__}.state: expected {len(names)} values {names}, got {len(values)}")
         self.__dict__.update(zip(names, values, strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # JAX copies and pickles an array of 64 bits as one of 32 where the process has not enabled them.
+        return {name: host(value) for name, value in self.__dict__.items()}
 
     def _typed(self, name: str, zero: Any) -> Any:
         value = self.__dict__.get(name, zero)
@@ -211,13 +215,11 @@ def _run(key: tuple[Any, ...], state: tuple[Any, ...], labels: list[Any], preds:
             for i, moved in zip(elsewhere, jax.device_put([values[i] for i in elsewhere], place[0]), strict=True):
                 values[i] = moved
         split = len(state), len(state) + len(labels)
-        return _compiled(key, signature)(
-            tuple(values[: split[0]]), values[split[0] : split[1]], values[split[1] :]
-        )
+        return _compiled(key, signature)(tuple(values[: split[0]]), values[split[0] : split[1]], values[split[1] :])
 
 
 def _place(arrays: Sequence[Any]) -> tuple[Sharding, Any]:
-    """Return where to compute, and its devices: with the first array of a device, on the current context without one."""
+    """Return where to compute, and its devices: with the first array of a device, else on the current context."""
     for x in arrays:
         if isinstance(x, jax.Array):
             sharding = x.sharding

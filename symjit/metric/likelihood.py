@@ -41,7 +41,7 @@ def _perplexity(settings: tuple[Any, ...], state: tuple[Any, ...], labels: Any, 
 
 def _picked(pred: Any, label: Any, axis: int) -> Any:
     """Return the probability of every label; labels outside of the classes count as the nearest one."""
-    if pred.ndim != 2:
+    if pred.ndim > 2:
         raise MXNetError(
             f"Perplexity: predictions must have two dimensions, (labels, classes), got {pred.shape}; reshape them"
         )
@@ -55,7 +55,7 @@ def _called(name: str, attrs: dict[str, Any], *inputs: Any) -> Any:
 
 @register
 class Perplexity(DeviceMetric):
-    """The exponential of the mean negative logarithm of the labels' probability. Source: MXNet ``mx.metric.Perplexity``.
+    """The exponential of `NegativeLogLikelihood`. Source: MXNet ``mx.metric.Perplexity``.
 
     Predictions are probabilities of shape (N, classes), labels of any shape with N elements. Probabilities below
     1e-10 count as 1e-10.
@@ -69,7 +69,7 @@ class Perplexity(DeviceMetric):
 
     Raises:
         AssertionError: in `update`: the numbers of labels and predictions differ.
-        MXNetError: in `update`: the predictions have other than two dimensions.
+        MXNetError: in `update`: the predictions have more than two dimensions.
     """
 
     _add = staticmethod(_perplexity)

@@ -50,7 +50,7 @@ def logs(mx: Any) -> dict[str, list[str]]:
     }
     found = {}
     for (name, make), (kind, metric) in itertools.product(callbacks.items(), metrics.items()):
-        if kind == "none" and name.startswith("progress") or kind != "none" and name.startswith("progress_"):
+        if (kind == "none" and name.startswith("progress")) or (kind != "none" and name.startswith("progress_")):
             continue
         ticks = itertools.count(100)
         clock = SimpleNamespace(time=lambda ticks=ticks: float(next(ticks)))
@@ -72,7 +72,7 @@ def monitored(mx: Any) -> dict[str, Any]:
     """Return what several Monitors collect, as texts with numbers of four digits."""
     data = mx.sym.Variable("data")
     net = mx.sym.FullyConnected(data, num_hidden=4, name="fc")
-    net = mx.sym.BatchNorm(net, name="bn")
+    net = mx.sym.BatchNorm(net, fix_gamma=False, name="bn")
     net = mx.sym.SoftmaxOutput(mx.sym.Activation(net, act_type="tanh", name="act"), name="softmax")
     monitors = {
         "all": lambda: mx.mon.Monitor(1),
@@ -94,8 +94,9 @@ def monitored(mx: Any) -> dict[str, Any]:
         with logged() as lines:
             for _ in range(3):
                 monitor.tic()
-                exe.forward(is_train=True)
-                exe.backward()
+                exe.forward(is_train=name != "inputs")
+                if name != "inputs":  # MXNet would show what goes into the gradients of its operators, too
+                    exe.backward()
                 monitor.toc_print()
         found[name] = lines
     return found

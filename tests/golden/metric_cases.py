@@ -32,7 +32,7 @@ CASES: list[Case] = []
 Draw = Callable[[np.random.RandomState, tuple[int, ...]], np.ndarray]
 
 
-def case(name: str, metric: str, steps: Sequence[Any], **kwargs: Any) -> None:
+def case(name: str, metric: str, steps: Sequence[Any], /, **kwargs: Any) -> None:
     """Add a case; a step that is a function makes its batch from a random state."""
     rng = np.random.RandomState(zlib.crc32(name.encode()))
     CASES.append(Case(name, metric, kwargs, [step(rng) if callable(step) else step for step in steps]))
@@ -222,7 +222,12 @@ for average in ("macro", "micro"):
         f"pearson_{average}", "PearsonCorrelation",
         around(batch((numbers, (8,)), (numbers, (8,))), batch((numbers, (3, 4)), (numbers, (3, 4)))), average=average,
     )  # fmt: skip
-    case(f"pearson_{average}_pairs", "PearsonCorrelation", around(batch((numbers, (8,)), (numbers, (8,)), 2)), average=average)
+    case(
+        f"pearson_{average}_pairs",
+        "PearsonCorrelation",
+        around(batch((numbers, (8,)), (numbers, (8,)), 2)),
+        average=average,
+    )
     case(f"pearson_{average}_same", "PearsonCorrelation", [exactly([[1, 2, 3]], [[1, 2, 3]])], average=average)
     case(f"pearson_{average}_flat", "PearsonCorrelation", [exactly([[1, 2, 3]], [[2, 2, 2]])], average=average)
     case(f"pearson_{average}_one", "PearsonCorrelation", [exactly([[1]], [[2]])], average=average)
