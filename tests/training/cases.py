@@ -20,13 +20,16 @@ def rule(optimizer: str, rate: float, schedule: Any = FACTOR, model: str = "mlp"
 
 #: Every optimizer that MXNet 1.9.1 can create by name, but for two. SGLD adds noise of its own to every step. And what
 #: MXNet cannot run is not here: DCASGD with momentum asks a matrix whether it is true, which MXNet refuses. There is
-#: no AdamW among 1.9.1's optimizers, only operators of that name.
+#: no AdamW among 1.9.1's optimizers, only operators of that name. A bias is fixed with its weight: MXNet with oneDNN
+#: computes no gradient of a bias whose weight has none.
 OPTIMIZERS: Mapping[str, Case] = {
     "sgd": rule("sgd", 0.2),
     "sgd_momentum": rule("sgd", 0.1, MULTI, momentum=0.9),
     "sgd_clipped": rule("sgd", 0.1, POLY, momentum=0.8, clip_gradient=0.02),
     "sgd_multipliers": rule("sgd", 0.1, model="mlp_multipliers", momentum=0.9),
-    "sgd_fixed": Case("mlp", "sgd", {"learning_rate": 0.1, "momentum": 0.9}, fixed=("fc1_weight", "fc2_bias")),
+    "sgd_fixed": Case(
+        "mlp", "sgd", {"learning_rate": 0.1, "momentum": 0.9}, fixed=("fc1_weight", "fc1_bias", "fc2_bias")
+    ),
     "sgd_begun": rule("sgd", 0.2, begin_num_update=10),
     "sgd_rescaled": Case("mlp", "sgd", {"learning_rate": 0.1, "rescale_grad": 0.5}),
     "ccsgd": rule("ccsgd", 0.1, momentum=0.9),
