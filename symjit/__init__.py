@@ -8,6 +8,7 @@ from symjit import callback as callback
 from symjit import context as context
 from symjit import executor as executor
 from symjit import initializer as initializer
+from symjit import io as io
 from symjit import lr_scheduler as lr_scheduler
 from symjit import metric as metric
 from symjit import model as model

@@ -18,6 +18,7 @@ from symjit.ndarray.functions import internal
 from symjit.ndarray.mapped import private_copy
 
 __all__ = [
+    "adopt",
     "arange",
     "array",
     "concatenate",
@@ -69,7 +70,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
             value = private_copy(np.asarray(source_array), target)
     except (TypeError, ValueError) as error:
         raise TypeError(f"source_array must be array like object: {error}") from None
-    return _put(value, where)
+    return adopt(value, where)
 
 
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
@@ -77,11 +78,17 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
     Deviation from MXNet: the values are always copied, and the NumPy array stays writable.
     """
-    return _put(private_copy(np.asarray(ndarray)), Context("cpu", 0))
+    return adopt(private_copy(np.asarray(ndarray)), Context("cpu", 0))
 
 
-def _put(value: np.ndarray, where: Context) -> NDArray:
-    # `value` is private to us: device_put may alias it on CPU without harm.
+def adopt(value: np.ndarray, where: Context) -> NDArray:
+    """Return a new NDArray of memory that nobody else refers to and nobody will write to.
+
+    Args:
+        value: the values, such as `symjit.ndarray.mapped.fresh` memory that has been filled; a CPU device keeps them
+            where they are.
+        where: the device.
+    """
     with jax.enable_x64(True):
         return wrap(jax.device_put(value, where.device), where)
 
@@ -95,7 +102,7 @@ def _filled(shape: Shape, value: Any, ctx: Context | None, dtype: Any, out: NDAr
             raise MXNetError(f"expected an out of shape {shape}, got one of shape {out.shape}")
         out[:] = value
         return out
-    return _put(np.full(shape, np.asarray(value).astype(np_dtype(dtype or "float32"))), ctx or current_context())
+    return adopt(np.full(shape, np.asarray(value).astype(np_dtype(dtype or "float32"))), ctx or current_context())
 
 
 def zeros(shape: Shape, ctx: Context | None = None, dtype: Any = None, out: NDArray | None = None) -> NDArray:
@@ -264,5 +271,5 @@ def _wrap_file(found: serialize.NamedArrays) -> list[NDArray] | dict[str, NDArra
     for i, (item, value) in enumerate(zip(found.arrays, found.densified(), strict=True)):
         if value is None:
             raise MXNetError(f"{found.source}: array {i} is empty (MXNet's none); it can not be an NDArray")
-        arrays.append(_put(private_copy(value) if value is item else value, where))
+        arrays.append(adopt(private_copy(value) if value is item else value, where))
     return dict(zip(found.names, arrays, strict=True)) if found.names else arrays

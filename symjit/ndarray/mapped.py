@@ -12,13 +12,14 @@ import mmap
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from symjit.files import unreadable
 
-__all__ = ["open_map", "private_copy"]
+__all__ = ["fresh", "open_map", "private_copy"]
 
 #: XLA's CPU backend takes a NumPy buffer over, instead of copying it again, from this alignment on.
 _ALIGNMENT = 64
@@ -65,13 +66,20 @@ def private_copy(source: np.ndarray[Any, Any], dtype: Any = None) -> np.ndarray[
     nbytes = source.size * target.itemsize
     if nbytes < _SMALL:
         return source.astype(target, order="C")
-    copy = _aligned(nbytes).view(target).reshape(source.shape)
+    copy = fresh(source.shape, target)
     mapped = _map_behind(source)
     if mapped is None:
         np.copyto(copy, source, casting="unsafe")
     else:
         _copy_out(copy.reshape(-1), source.reshape(-1), mapped)
     return copy
+
+
+def fresh(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    """Return an array whose values are not set, for ``jax.device_put``: the CPU backend uses a large one in place."""
+    target = np.dtype(dtype)
+    nbytes = prod(shape) * target.itemsize
+    return np.empty(shape, target) if nbytes < _SMALL else _aligned(nbytes).view(target).reshape(shape)
 
 
 def _aligned(nbytes: int) -> np.ndarray[Any, Any]:

@@ -1,0 +1,76 @@
+"""``ResizeIter``: epochs of a given number of batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symjit.io.batches import DataBatch, DataIter
+
+__all__ = ["ResizeIter"]
+
+
+class ResizeIter(DataIter):
+    """Cut or stretch the epochs of another iterator to a number of batches.
+
+    Where the other ends, it is reset and goes on. Source: MXNet ``mx.io.ResizeIter``.
+
+    Args:
+        data_iter: the iterator.
+        size: batches per epoch.
+        reset_internal: whether `reset` also resets `data_iter`; if not, the next epoch goes on where this one ended.
+
+    Raises:
+        StopIteration: from `next`, at the end of an epoch, and if `data_iter` has no batch even after its reset.
+    """
+
+    def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
+        super().__init__()
+        self.data_iter = data_iter
+        self.size = size
+        self.reset_internal = reset_internal
+        self.cur = 0
+        self.current_batch: DataBatch | None = None
+        self.provide_data = data_iter.provide_data
+        self.provide_label = data_iter.provide_label
+        self.batch_size = data_iter.batch_size
+        if hasattr(data_iter, "default_bucket_key"):
+            self.default_bucket_key = data_iter.default_bucket_key  # type: ignore[attr-defined]
+
+    def reset(self) -> None:
+        """Start the next epoch."""
+        self.cur = 0
+        if self.reset_internal:
+            self.data_iter.reset()
+
+    def iter_next(self) -> bool:
+        """Move to the next batch; return whether there is one."""
+        if self.cur == self.size:
+            return False
+        try:
+            self.current_batch = self.data_iter.next()
+        except StopIteration:
+            self.data_iter.reset()
+            self.current_batch = self.data_iter.next()
+        self.cur += 1
+        return True
+
+    def getdata(self) -> Any:
+        """Return the inputs of the current batch."""
+        return self._current().data
+
+    def getlabel(self) -> Any:
+        """Return the labels of the current batch."""
+        return self._current().label
+
+    def getindex(self) -> Any:
+        """Return the numbers of the examples of the current batch."""
+        return self._current().index
+
+    def getpad(self) -> Any:
+        """Return how many examples only fill up the current batch."""
+        return self._current().pad
+
+    def _current(self) -> DataBatch:
+        if self.current_batch is None:
+            raise AttributeError("ResizeIter: there is no batch yet, call next() or iter_next() first")
+        return self.current_batch
