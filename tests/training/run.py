@@ -68,6 +68,15 @@ def data_batch(mx: ModuleType, batch: Batch) -> Any:
     )
 
 
+def options_of(mx: ModuleType, case: Case) -> dict[str, Any]:
+    """Return the parameters of the optimizer, with a scheduler of its own."""
+    options = dict(case.options)
+    if case.schedule is not None:
+        kind, settings = case.schedule
+        options["lr_scheduler"] = getattr(mx.lr_scheduler, kind)(base_lr=options["learning_rate"], **settings)
+    return options
+
+
 def prepared(mx: ModuleType, case: Case, nudge: float = 0.0) -> tuple[Any, list[Batch]]:
     """Return the module of a case, ready for its first step, and its batches.
 
@@ -89,12 +98,7 @@ def prepared(mx: ModuleType, case: Case, nudge: float = 0.0) -> tuple[Any, list[
         arg_params={n: mx.nd.array(v) for n, v in args.items()},
         aux_params={n: mx.nd.array(v) for n, v in aux.items()},
     )
-    options = dict(case.options)
-    if case.schedule is not None:
-        kind, settings = case.schedule
-        scheduler = getattr(mx.lr_scheduler, kind)(base_lr=options["learning_rate"], **settings)
-        options["lr_scheduler"] = scheduler
-    module.init_optimizer(kvstore=case.kvstore, optimizer=case.optimizer, optimizer_params=options)
+    module.init_optimizer(kvstore=case.kvstore, optimizer=case.optimizer, optimizer_params=options_of(mx, case))
     return module, batches
 
 
@@ -132,6 +136,41 @@ def train(mx: ModuleType, case: Case, nudge: float = 0.0, between: bool = False)
         module.set_params(*module.get_params())
         result |= predictions(mx, module, batches[0], "mean")
     return result
+
+
+def fit(mx: ModuleType, case: Case, **how: Any) -> tuple[list[float], Arrays]:
+    """Train a case by ``fit`` on an iterator over its batches in their order: the trajectory is that of ``train``.
+
+    Args:
+        mx: MXNet or symjit.
+        case: what to train, a whole number of epochs of a model that classifies.
+        how: more arguments for ``fit``.
+
+    Returns:
+        The mean loss of every epoch, from the metric ``ce``, and the parameters at the end.
+    """
+    model = MODELS[case.model]
+    batches = model.batches(case.model, case.rows or model.rows)
+    args, aux = model.initial(mx, batches[0])
+    data = {n: np.concatenate([batch.data[n] for batch in batches]) for n in batches[0].data}
+    labels = {n: np.concatenate([batch.labels[n] for batch in batches]) for n in batches[0].labels}
+    rows = len(data["data"]) // len(batches)
+    module = module_of(mx, case, model)
+    metric = mx.metric.create("ce")
+    losses: list[float] = []
+    module.fit(
+        mx.io.NDArrayIter(data, labels, batch_size=rows),
+        eval_metric=metric,
+        epoch_end_callback=lambda *_: losses.append(metric.get()[1]),
+        kvstore=case.kvstore,
+        optimizer=case.optimizer,
+        optimizer_params=options_of(mx, case),
+        arg_params={n: mx.nd.array(v) for n, v in args.items()},
+        aux_params={n: mx.nd.array(v) for n, v in aux.items()},
+        num_epoch=case.steps // len(batches),
+        **how,
+    )
+    return losses, parameters_of(module)
 
 
 def predictions(mx: ModuleType, module: Any, batch: Batch, states: str) -> Arrays:
