@@ -31,6 +31,7 @@ OPTIMIZERS: Mapping[str, Case] = {
         "mlp", "sgd", {"learning_rate": 0.1, "momentum": 0.9}, fixed=("fc1_weight", "fc1_bias", "fc2_bias")
     ),
     "sgd_begun": rule("sgd", 0.2, begin_num_update=10),
+    "sgd_reshaped": Case("mlp", "sgd", {"learning_rate": 0.1, "momentum": 0.9}, cut=5),
     "sgd_rescaled": Case("mlp", "sgd", {"learning_rate": 0.1, "rescale_grad": 0.5}),
     "ccsgd": rule("ccsgd", 0.1, momentum=0.9),
     "nag": rule("nag", 0.1, momentum=0.9),
@@ -91,6 +92,7 @@ CONTEXTS: Mapping[str, Case] = {
     "two": split(2, 8),
     "two_device": split(2, 8, kvstore="device"),
     "two_odd": split(2, 7),
+    "two_reshaped": split(2, 8, cut=5),
     "two_loaded": split(2, 10, work_load=(3, 1)),
     "two_alone": split(2, 8, kvstore=None),
     "two_adam": split(2, 8, optimizer="adam", kvstore="device"),

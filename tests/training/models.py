@@ -36,6 +36,11 @@ class Batch:
     labels: Arrays
     bucket: int | None = None
 
+    def first(self, rows: int) -> Batch:
+        """Return the first rows of the batch."""
+        data, labels = ({n: v[:rows] for n, v in arrays.items()} for arrays in (self.data, self.labels))
+        return Batch(data, labels, self.bucket)
+
 
 @dataclass(frozen=True)
 class Model:

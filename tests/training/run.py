@@ -23,6 +23,7 @@ class Case:
         schedule: class name in ``mx.lr_scheduler`` and its arguments; ``base_lr`` is ``options["learning_rate"]``.
         steps: number of batches.
         rows: rows of a batch; 0 is the model's own number.
+        cut: rows of every third batch, to which the module reshapes itself; 0 is no fewer than the others.
         contexts: number of contexts ``mx.cpu(0)``, ``mx.cpu(1)``...
         work_load: ``work_load_list`` of the module.
         kvstore: ``kvstore`` of ``init_optimizer``.
@@ -35,6 +36,7 @@ class Case:
     schedule: tuple[str, Mapping[str, Any]] | None = None
     steps: int = 50
     rows: int = 0
+    cut: int = 0
     contexts: int = 1
     work_load: tuple[float, ...] | None = None
     kvstore: str | None = "local"
@@ -122,6 +124,8 @@ def train(mx: ModuleType, case: Case, nudge: float = 0.0, between: bool = False)
     losses = []
     for step in range(case.steps):
         batch = batches[step % len(batches)]
+        if case.cut and step % 3 == 2:
+            batch = batch.first(case.cut)
         module.forward_backward(data_batch(mx, batch))
         if between:
             losses.append(model.loss(module.get_outputs()[0].asnumpy(), batch))
