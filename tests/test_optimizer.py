@@ -7,6 +7,7 @@ import inspect
 import json
 import pathlib
 import pickle
+import warnings
 from typing import Any
 
 import jax
@@ -25,7 +26,8 @@ from tests.golden import optimizers
 FOLDER = pathlib.Path(__file__).resolve().parent / "golden" / "optimizers"
 LAYOUT = json.loads((FOLDER / "layout.json").read_text())
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-5, "float16": 2e-3}
+# Of the largest element; of float16 it is one unit in the last place.
+TOLERANCE = {"float32": 2e-6, "float64": 2e-6, "float16": 1.5e-3}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def golden() -> Any:
         return {name: file[name] for name in file.files}
 
 
-def compare(found: dict[str, Any], layout: list[Any], numbers: np.ndarray, tol: float) -> None:
+def compare(found: dict[str, Any], layout: list[Any], numbers: np.ndarray) -> None:
     position = 0
     for step in optimizers.KEPT:
         for key, shape, dtype in layout:
@@ -45,32 +47,37 @@ def compare(found: dict[str, Any], layout: list[Any], numbers: np.ndarray, tol: 
             assert got.dtype == dtype, key
             want = numbers[position : position + got.size].reshape(shape)
             position += got.size
-            close(got.astype(np.float64), want, tol if dtype != "float16" else 2e-3, f"step {step}, {key}")
+            close(got.astype(np.float64), want, TOLERANCE[dtype], f"step {step}, {key}")
     assert position == len(numbers)
     assert not found
 
 
 def rows() -> list[Any]:
-    """Return the cases; of dtypes and routes, which compile anew, most are slow ones."""
-    made = []
+    """Return the cases; those are slow ones that compile anew, but for the first of each optimizer."""
+    made, programs, names = [], set(), set()
     for case in optimizers.CASES:
-        other = case.dtype != "float32" or case.route != "list"
-        slow = other and case.name not in ("sgd", "adam", "lars")
-        made.append(pytest.param(case, id=case.id, marks=pytest.mark.slow if slow else ()))
+        with warnings.catch_warnings(action="ignore"):
+            optimizer = optimizers.create(mx, case)
+        program = (optimizer.rule(), case.dtype, case.route, case.only)
+        fast = program in programs or case.name not in names
+        if fast and program[0] is not None:
+            programs.add(program)
+            names.add(case.name)
+        made.append(pytest.param(case, id=case.id, marks=() if fast else pytest.mark.slow))
     return made
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("case", rows())
 def test_golden(case: optimizers.Case, golden: Any) -> None:
-    compare(optimizers.run(mx, case), LAYOUT[case.id], golden[case.id], TOLERANCE[case.dtype])
+    compare(optimizers.run(mx, case), LAYOUT[case.id], golden[case.id])
 
 
 def test_adamw(golden: Any) -> None:
     case = optimizers.Case(
         "adamw", "adamw", {"learning_rate": 0.05, "wd": 0.03, "clip_gradient": 0.6, "rescale_grad": 0.5}
     )
-    compare(optimizers.run(mx, case), LAYOUT["adamw"], golden["adamw"], 1e-5)
+    compare(optimizers.run(mx, case), LAYOUT["adamw"], golden["adamw"])
 
 
 @pytest.mark.parametrize("name", ["sgd", "lars"])
@@ -183,8 +190,7 @@ def test_lists() -> None:
         np.testing.assert_array_equal(w.asnumpy(), weights[i].asnumpy())
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", ["sgd", "adam"])
+@pytest.mark.parametrize(("name", "dtype"), [("sgd", "float16"), ("adam", "bfloat16")])
 def test_master_copies(name: str, dtype: str) -> None:
     optimizer = mx.optimizer.create(name, learning_rate=1e-4, multi_precision=True)
     weight = mx.nd.ones((2, 3), dtype=dtype)
@@ -215,20 +221,19 @@ def test_dcasgd_momentum() -> None:
 
 
 def test_sgld_noise() -> None:
+    """A seed decides the noise, which has the spread of the rate and differs between parameters."""
     optimizer = mx.optimizer.SGLD(learning_rate=0.04, wd=0.1, rescale_grad=0.5, clip_gradient=1.0)
     made = []
     for _ in range(2):
         mx.random.seed(3)
-        weight, grad = mx.nd.full((100, 300), 2.0), mx.nd.full((100, 300), 4.0)
-        optimizer.update(0, weight, grad, None)
-        made.append(weight.asnumpy())
+        weights = [mx.nd.full((20000,), 2.0), mx.nd.full((20000,), 2.0)]
+        mx.optimizer.get_updater(optimizer)([0, 1], [mx.nd.full((20000,), 4.0)] * 2, weights)
+        made.append([weight.asnumpy() for weight in weights])
     np.testing.assert_array_equal(made[0], made[1])
-    noise = made[0] - (2.0 - 0.02 * (1.0 + 0.2))
+    assert not (made[0][0] == made[0][1]).all()
+    noise = made[0][0] - (2.0 - 0.02 * (1.0 + 0.2))
     assert abs(noise.mean()) < 4 * 0.2 / np.sqrt(noise.size)
-    assert abs(noise.std() / 0.2 - 1) < 0.02
-    both = [mx.nd.zeros((50,)), mx.nd.zeros((50,))]
-    mx.optimizer.get_updater(optimizer)([0, 1], [mx.nd.zeros((50,))] * 2, both)
-    assert not (both[0].asnumpy() == both[1].asnumpy()).any()
+    assert abs(noise.std() / 0.2 - 1) < 0.03
 
 
 # The registry and a user's own ----------------------------------------------------------------------------------------
@@ -341,19 +346,20 @@ def test_errors() -> None:
 # optax ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tx", [optax.adamw(0.1), optax.sgd(optax.linear_schedule(0.1, 0.0, 5), momentum=0.9)])
-def test_optax(tx: Any) -> None:
+def test_optax() -> None:
+    tx = optax.sgd(optax.linear_schedule(0.1, 0.0, 5), momentum=0.9)
     optimizer: Any = mx.optimizer.create("optax", tx=tx, rescale_grad=0.5, param_idx2name={0: "w", 1: "b"})
     optimizer.set_lr_mult({"b": 0.0})
     updater = mx.optimizer.get_updater(optimizer)
     weights = arrays((3, 2), (2,))
+    update = jax.jit(tx.update)
     want, still = weights[0].asjax(), weights[1].asnumpy()
     state = tx.init(want)
     for step in range(6):
         grads = arrays((3, 2), (2,), seed=step + 1)
         updater([0, 1], grads, weights)
         with jax.numpy_dtype_promotion("standard"):
-            updates, state = tx.update(grads[0].asjax() * 0.5, state, want)
+            updates, state = update(grads[0].asjax() * 0.5, state, want)
         want = optax.apply_updates(want, updates)
     close(weights[0].asnumpy(), np.asarray(want), 1e-6, "weight")
     np.testing.assert_array_equal(weights[1].asnumpy(), still)
@@ -378,8 +384,8 @@ def test_optax_errors() -> None:
         mx.optimizer.Optax(optax.adam(0.1)).update(0, weight, grad, (weight,))
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("name", ["sgd", "nadam", "dcasgd"])
+@pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("name", ["nadam", pytest.param("dcasgd", marks=pytest.mark.slow)])
 def test_transformation(name: str, compiled: bool) -> None:
     """An optimizer as a transformation takes the steps of an Updater, whoever decides the rate."""
     scheduler = mx.lr_scheduler.FactorScheduler(step=2, factor=0.5, base_lr=0.1)
@@ -402,13 +408,14 @@ def test_transformation(name: str, compiled: bool) -> None:
 def test_transformation_goes_back() -> None:
     """An earlier state gives what it gave."""
     tx = mx.optimizer.Nadam().transformation()
+    update = jax.jit(tx.update)
     params = jnp.ones((2,), jnp.float32)
     states, made = [tx.init(params)], []
     for _ in range(3):
-        updates, state = tx.update(params, states[-1], params)
+        updates, state = update(params, states[-1], params)
         states.append(state)
         made.append(np.asarray(updates))
-    np.testing.assert_array_equal(np.asarray(tx.update(params, states[1], params)[0]), made[1])
+    np.testing.assert_array_equal(np.asarray(update(params, states[1], params)[0]), made[1])
     with pytest.raises(ValueError, match="needs the parameters"):
         tx.update(params, states[0])
     with pytest.raises(mx.MXNetError, match=r"outside of jax\.jit"):
