@@ -130,6 +130,22 @@ def test_identity() -> None:
     assert state[0].asnumpy().any() and state[1].asnumpy().any()
 
 
+def test_held_states() -> None:
+    """States that a user holds survive the updates after it."""
+    optimizer = mx.optimizer.Adam()
+    weight, grad = arrays((3, 4), (3, 4))
+    state: Any = optimizer.create_state(0, weight)
+    held = []
+    for _ in range(4):
+        optimizer.update(0, weight, grad, state)
+        held.append((state[0].asjax(), state[1].copy(), state[0].asnumpy(), state[1].asnumpy()))
+    state = (state[0], state[0])  # one array twice
+    optimizer.update(0, weight, grad, state)
+    for mean, var, *want in held:
+        np.testing.assert_array_equal(np.asarray(mean), want[0])
+        np.testing.assert_array_equal(var.asnumpy(), want[1])
+
+
 def test_views() -> None:
     whole, grad = arrays((4, 3), (2, 3))
     want = whole.asnumpy()

@@ -114,8 +114,8 @@ def _described(state: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(rule: Rule) -> Callable[..., Any]:
-    """Return what updates a list of parameters in one program."""
+def _compiled(rule: Rule, donates: bool) -> Callable[..., Any]:
+    """Return what updates a list of parameters in one program, which may take over the states' buffers."""
 
     def update(weights: list[Any], grads: list[Any], states: list[Any], packed: Any, key: Any) -> Any:
         made = []
@@ -124,7 +124,13 @@ def _compiled(rule: Rule) -> Callable[..., Any]:
             made.append(rule.apply(weight, grad, state, rule.unpack(packed, position), rng))
         return [weight for weight, _ in made], [state for _, state in made]
 
-    return jax.jit(update)
+    return jax.jit(update, donate_argnums=(2,) if donates else ())
+
+
+def _owned(states: Sequence[NDArray], arrays: Sequence[Any]) -> bool:
+    """Return whether nobody else holds the arrays of these states, none of which occurs twice among `arrays`."""
+    whole = all(state._shape is None and not state._cell.shared for state in states)
+    return whole and len({id(array) for array in arrays}) == len(arrays)
 
 
 def run(
@@ -136,7 +142,8 @@ def run(
 ) -> None:
     """Update parameters and their states in place, with one compiled call.
 
-    Nothing is donated: whoever holds the arrays of a weight keeps them.
+    States are donated where nobody else holds them. Weights are not: between its forward and its backward an executor
+    holds them.
 
     Raises:
         MXNetError: a gradient or a state does not fit its weight.
@@ -144,9 +151,12 @@ def run(
     if not weights:
         return
     targets, structure = jax.tree.flatten((list(weights), list(states)))
-    old_weights, old_states = jax.tree.unflatten(structure, [target.data for target in targets])
+    arrays = [target.data for target in targets]
+    old_weights, old_states = jax.tree.unflatten(structure, arrays)
+    old_grads = [grad.data for grad in grads]
+    donates = _owned(targets[len(weights) :], [*arrays, *old_grads])
     key = random.next_key(weights[0].context) if rule.draws else None
     with jax.enable_x64(True):  # weights may be float64
-        made = _compiled(rule)(old_weights, [grad.data for grad in grads], old_states, rule.pack(hypers), key)
+        made = _compiled(rule, donates)(old_weights, old_grads, old_states, rule.pack(hypers), key)
     for target, value in zip(targets, jax.tree.leaves(made), strict=True):
         target.assign(value, owned=True)
