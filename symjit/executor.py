@@ -87,6 +87,7 @@ class Executor:
         self._pending: Any = None
         self._prediction: _Predicting | None = None
         self._monitor: tuple[Callable[[str, NDArray], Any], bool] | None = None
+        self._monitored: tuple[Any, ...] | None = None
 
     def _check_names(self) -> None:
         seen = Counter([*self._arg_names, *self._aux_names])
@@ -177,7 +178,7 @@ class Executor:
             self._feed(kwargs)
         program = self._program
         # What the last training forward kept would otherwise stay until this one has made its own.
-        self._pending = None
+        self._pending = self._monitored = None
         if self._has_views:
             args, aux = [x.data for x in self.arg_arrays], [x.data for x in self.aux_arrays]
         else:
@@ -200,6 +201,8 @@ class Executor:
                     args, aux, key
                 )
                 self._pending = residuals, (*args, *aux, *results, *new_aux)
+                if self._monitor is not None:
+                    self._monitored = [*args], [*aux], key
                 # The references above outlive this call, so nobody may give these buffers away meanwhile.
                 for cell in self._arg_cells:
                     cell.shared = True
@@ -235,6 +238,9 @@ class Executor:
             targets = [self.grad_arrays[i] for i in self._wanted]
             sums = [targets[k].data for k in self._adding]  # type: ignore[union-attr]
             grads = self._program.backward(self._adding)(residuals, referenced, heads, sums)
+            if self._monitor is not None and self._monitored is not None:
+                run, names = self._program.gradient_taps(self._wanted)
+                self._show(names, run(*self._monitored, heads))
         for target, value in zip(targets, grads, strict=True):
             target.assign(value, owned=True)  # type: ignore[union-attr]
 
@@ -389,21 +395,26 @@ class Executor:
     def set_monitor_callback(self, callback: Callable[[str, NDArray], Any] | None, monitor_all: bool = False) -> None:
         """Call ``callback(name, array)`` with every operator's outputs during each forward; None stops it.
 
+        During each backward it is called with the gradients of every operator's inputs, as ``<node>_backward_output``,
+        with a number if there are several.
+
         Args:
             callback: the function.
-            monitor_all: show arguments and auxiliary states too.
+            monitor_all: show arguments, auxiliary states and the operators' inputs too.
 
-        The values come from a second compiled function that runs beside the forward, so this costs time.
+        The values come from second compiled functions that run beside forward and backward, so this costs time.
         """
         self._monitor = None if callback is None else (callback, monitor_all)
 
     def _show_monitor(self, is_train: bool, args: Any, aux: Any, key: Any) -> None:
-        callback, everything = self._monitor  # type: ignore[misc]
-        run, names = self._program.taps(is_train, everything)
+        run, names = self._program.taps(is_train, self._monitor[1])  # type: ignore[index]
         with jax.enable_x64(True), self._place or jax.default_device(self._ctx.device):
             values = run(args, aux, key)
+        self._show(names, values)
+
+    def _show(self, names: Sequence[str], values: Sequence[Any]) -> None:
         for name, value in zip(names, values, strict=True):
-            callback(name, wrap(value, self._ctx, shared=True))
+            self._monitor[0](name, wrap(value, self._ctx, shared=True))  # type: ignore[index]
 
     def debug_str(self) -> str:
         """Return a description of the graph and its arrays."""

@@ -23,13 +23,14 @@ class Monitor:
     """Collect a statistic of every array whose name matches a pattern. Source: MXNet ``mx.monitor.Monitor``.
 
     It shows in which node a NaN appears first. ``tic``, a step, ``toc_print`` is one turn; ``Module.fit(monitor=...)``
-    does that. While it is installed, a step runs as separate programs, with the outputs of every node besides.
+    does that. Executors compute what it sees besides what they compute anyway, in the steps that it looks at alone.
 
     Args:
         interval: collect in every this many steps.
         stat_func: makes an NDArray, or a list of them, of an NDArray; ``norm(x) / sqrt(x.size)`` if None.
-        pattern: regular expression that a name has to match from its beginning: outputs are ``<node>_output``,
-            arguments and auxiliary states have their own names.
+        pattern: regular expression that a name has to match from its beginning: outputs are ``<node>_output``, the
+            gradients of an operator's inputs ``<node>_backward_output``, numbered if there are several; arguments and
+            auxiliary states have their own names.
         sort: order the results by name.
         monitor_all: collect what goes into every node too.
     """
@@ -63,8 +64,9 @@ class Monitor:
 
     def install(self, exe: Executor) -> None:
         """Collect from an executor too."""
-        exe.set_monitor_callback(self.stat_helper, self.monitor_all)
         self.exes.append(exe)
+        if self.activated:
+            exe.set_monitor_callback(self.stat_helper, self.monitor_all)
 
     def _wait(self) -> None:
         for exe in self.exes:
@@ -77,6 +79,8 @@ class Monitor:
             self._wait()
             self.queue = []
             self.activated = True
+            for exe in self.exes:
+                exe.set_monitor_callback(self.stat_helper, self.monitor_all)
         self.step += 1
 
     def toc(self) -> list[tuple[int, str, str]]:
@@ -97,6 +101,8 @@ class Monitor:
                 for name, array in held.items():
                     self._collect(name, array)
         self.activated = False
+        for exe in self.exes:
+            exe.set_monitor_callback(None)
         if self.sort:
             self.queue.sort(key=lambda entry: entry[1])
         found, self.queue = self.queue, []

@@ -101,6 +101,7 @@ class Program:
         self._residuals: dict[tuple[tuple[int, ...], bool], Callable[..., Any]] = {}
         self._backwards: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._taps: dict[tuple[bool, bool], tuple[Callable[..., Any], list[str]]] = {}
+        self._gradient_taps: dict[tuple[int, ...], tuple[Callable[..., Any], list[str]]] = {}
 
     # Options are looked at when they are used, for each value has to be tried.
 
@@ -261,6 +262,55 @@ class Program:
         made = self._taps[train, inputs] = jax.jit(run), names
         return made
 
+    def gradient_taps(self, wanted: tuple[int, ...]) -> tuple[Callable[..., Any], list[str]]:
+        """Return ``(args, aux, key, heads) -> values`` of the gradients that a monitor sees, and the names.
+
+        These are, from the last operator to the first, the gradients of the inputs of each that depends on an argument
+        at `wanted`: what this one use of the input contributes, named as MXNet names it.
+        """
+        if wanted in self._gradient_taps:
+            return self._gradient_taps[wanted]
+        graph = self.lowered.graph
+        names: list[str] = []
+        live = {id(graph.arguments[i]) for i in wanted}
+        for node in graph.nodes:
+            if any(id(entry.node) in live for entry in node.inputs):
+                live.add(id(node))
+
+        def run(args: Any, aux: Any, key: Any, heads: Any) -> Any:
+            specs: dict[int, dict[int, Any]] = {}  # by id(node) and position of the input
+
+            def note(node: Node, inputs: list[Any]) -> list[Any]:
+                if id(node) in live:
+                    kept = [name not in node.operator.aux for name in node.operator.input_names(node.params)]
+                    specs[id(node)] = {i: (x.shape, x.dtype) for i, x in enumerate(inputs) if kept[i] and is_inexact(x)}
+                return inputs
+
+            jax.eval_shape(lambda: self.lowered(args, aux, key, True, enter=note)[0])
+
+            # The gradient of what is added to an input of one operator is that operator's own part of the gradient.
+            def forward(offsets: dict[int, dict[int, Any]]) -> Any:
+                def shift(node: Node, inputs: list[Any]) -> list[Any]:
+                    mine = offsets.get(id(node), {})
+                    return [x + mine[i] if i in mine else x for i, x in enumerate(inputs)]
+
+                return self.lowered(args, aux, key, True, enter=shift)[0]
+
+            zeros = {node: {i: jnp.zeros(*spec) for i, spec in mine.items()} for node, mine in specs.items()}
+            given = [jnp.zeros_like(h) if skip else h for h, skip in zip(heads, self._overruled, strict=True)]
+            (grads,) = jax.vjp(forward, zeros)[1](_cotangents(given))
+            names.clear()
+            values = []
+            for node in reversed(graph.nodes):
+                several = node.op is not None and len(node.inputs) - len(node.operator.aux) > 1
+                for i, value in grads.get(id(node), {}).items():
+                    names.append(f"{node.name}_backward_output{i if several else ''}")
+                    values.append(value)
+            return values
+
+        made = self._gradient_taps[wanted] = jax.jit(run), names
+        return made
+
 
 class Prediction:
     """The inference forward of a program for given shapes: parameters are prepared once, then outputs computed.
@@ -330,9 +380,12 @@ def _understands(*options: tuple[str, str]) -> bool:
 def pull_back(residuals: Residuals, referenced: Sequence[Any], heads: Sequence[Any]) -> Any:
     """Return the gradients; `referenced` are the inputs and outputs of the forward."""
     leaves = [referenced[x.index] if _is_ref(x) else x for x in residuals.leaves]
+    return jax.tree.unflatten(residuals.treedef, leaves)(_cotangents(heads))
+
+
+def _cotangents(heads: Sequence[Any]) -> tuple[Any, ...]:
     # To JAX the cotangent of whole numbers is of a dtype of its own that holds nothing.
-    heads = tuple(x if is_inexact(x) else np.zeros(x.shape, jax.dtypes.float0) for x in heads)
-    return jax.tree.unflatten(residuals.treedef, leaves)(heads)
+    return tuple(x if is_inexact(x) else np.zeros(x.shape, jax.dtypes.float0) for x in heads)
 
 
 def is_inexact(value: Any) -> bool:

@@ -81,6 +81,7 @@ class Lowered:
         key: Any = None,
         train: bool = False,
         tap: Callable[[Node, Sequence[Any]], None] | None = None,
+        enter: Callable[[Node, list[Any]], list[Any]] | None = None,
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Evaluate the graph.
 
@@ -90,6 +91,7 @@ class Lowered:
             key: a JAX random key; needed where `draws`.
             train: whether this is a training forward.
             tap: called with every operator node and its outputs, while tracing.
+            enter: called with every operator node and its inputs, while tracing; returns what the operator gets.
 
         Returns:
             ``(outputs, new_aux)``; in inference `new_aux` is `aux`.
@@ -103,7 +105,7 @@ class Lowered:
 
         def run(nodes: Sequence[Node], values: dict[tuple[int, int], Any]) -> None:
             for node in nodes:
-                self._run(node, values, key, train, shapes.get(id(node)), tap)
+                self._run(node, values, key, train, shapes.get(id(node)), tap, enter)
 
         run(self._before, values)
         if self._cut:
@@ -120,9 +122,12 @@ class Lowered:
         train: bool,
         shape: tuple[int, ...] | None,
         tap: Callable[[Node, Sequence[Any]], None] | None,
+        enter: Callable[[Node, list[Any]], list[Any]] | None,
     ) -> None:
         """Run a node on what is in `values`, and put its outputs and new states there."""
         inputs = [values[id(entry.node), entry.index] for entry in node.inputs]
+        if enter is not None:
+            inputs = enter(node, inputs)
         stream = self._streams.get(id(node))
         node_key = None if stream is None or key is None else jax.random.fold_in(key, stream)
         try:
