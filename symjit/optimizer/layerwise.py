@@ -151,6 +151,9 @@ class LBSGD(Optimizer):
         self.admult = 1
         self._rates: dict[Any, Any] = {}  # of each index, before its update was counted
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"_rates": {}, **state})  # MXNet saves no such attribute
+
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """Return zeros like the weight or None; with `multi_precision` of a low-precision weight ``(state, copy)``."""
         if self.multi_precision and np.dtype(weight.dtype) in LOW_PRECISION:

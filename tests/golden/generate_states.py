@@ -5,6 +5,9 @@ Run in the MXNet environment (see README.md): ``python generate_states.py``.
 ``expected.npz`` holds ``F:i``, array i of the file F (its name without ``.states``) as NumPy sees it, dense, and
 ``tree``: JSON that says for each file what it holds. In it ``{"array": i}`` is array i, ``{"tuple": [...]}`` a tuple,
 ``{"dict": [[key, value], ...]}`` a dict, ``{"object": NAME, "attributes": ...}`` an optimizer or a scheduler.
+
+For the files that begin with ``dump_`` it also holds how training goes on with them: ``F:weight:i`` is parameter i of
+`weights` when the file was written, ``F:gradient:i`` the gradient of the next update, ``F:next:i`` the parameter after.
 """
 
 from __future__ import annotations
@@ -87,6 +90,36 @@ def updated(optimizer: mx.optimizer.Optimizer, weights: dict[Any, mx.nd.NDArray]
     return updater
 
 
+#: One file each, with its options.
+OPTIMIZERS = {
+    "adadelta": {"wd": 0.01},
+    "adagrad": {"wd": 0.01},
+    "adamax": {},
+    "dcasgd": {"wd": 0.01},
+    "ftml": {},
+    "ftrl": {},
+    "lamb": {"wd": 0.01},
+    "lars": {"momentum": 0.9},
+    "nag": {"momentum": 0.9},
+    "rmsprop": {"centered": True},
+    "sgd": {"momentum": 0.9, "wd": 0.01},
+    "signum": {},
+}
+
+
+def continued(name: str, updater: Any, values: dict[Any, mx.nd.NDArray]) -> dict[str, np.ndarray]:
+    """Return the parameters, gradients of one more update, and the parameters after it."""
+    rng = np.random.RandomState(5)
+    found = {}
+    for i, (index, weight) in enumerate(values.items()):
+        gradient = mx.nd.array(rng.standard_normal(weight.shape), dtype=weight.dtype)
+        found[f"{name}:weight:{i}"] = weight.asnumpy()
+        found[f"{name}:gradient:{i}"] = gradient.asnumpy()
+        updater(index, gradient, weight)
+        found[f"{name}:next:{i}"] = weight.asnumpy()
+    return found
+
+
 def weights(dtype: str = "float32") -> dict[Any, mx.nd.NDArray]:
     """Return parameters, of which one has a name instead of an index."""
     return {
@@ -142,16 +175,20 @@ def main() -> None:
 
     schedule = mx.lr_scheduler.MultiFactorScheduler([1, 10], 0.5, base_lr=0.2, warmup_steps=1, warmup_begin_lr=0.01)
     names = {0: "a_weight", 7: "b_bias"}
+    scheduled = mx.optimizer.Adam(lr_scheduler=schedule, clip_gradient=2, param_idx2name=names)
     dumped = {
-        "dump_adam": updated(
-            mx.optimizer.Adam(lr_scheduler=schedule, clip_gradient=2, param_idx2name=names), weights()
-        ),
-        "dump_nadam": updated(mx.optimizer.Nadam(wd=np.float32(0.25), begin_num_update=5), weights("float64")),
-        "dump_lbsgd": updated(mx.optimizer.LBSGD(momentum=0.9, batch_scale=2, warmup_strategy="lars"), weights()),
-        "dump_half": updated(mx.optimizer.Adam(multi_precision=True), weights("float16")),
+        "dump_adam": (scheduled, "float32"),
+        "dump_nadam": (mx.optimizer.Nadam(wd=np.float32(0.25), begin_num_update=5), "float32"),
+        "dump_lbsgd": (mx.optimizer.LBSGD(momentum=0.9, batch_scale=2, warmup_strategy="lars"), "float32"),
+        "dump_half": (mx.optimizer.Adam(multi_precision=True), "float16"),
+        "dump_double": (mx.optimizer.Adam(), "float64"),
+        **{f"dump_{name}": (mx.optimizer.create(name, **OPTIMIZERS[name]), "float32") for name in OPTIMIZERS},
     }
-    for name, updater in dumped.items():
+    for name, (optimizer, dtype) in dumped.items():
+        values = weights(dtype)
+        updater = updated(optimizer, values)
         note(name, (updater.states, updater.optimizer), updater.get_states(dump_optimizer=True))
+        arrays.update(continued(name, updater, values))
     gluon = trainer()
     gluon.save_states(str(FOLDER / "trainer.states"))
     note("trainer", (gluon._updaters[0].states, gluon._optimizer))
