@@ -19,6 +19,7 @@ from symjit import optimizer as optimizer
 from symjit import predictor as predictor
 from symjit import random as random
 from symjit import registry as registry
+from symjit import rnn as rnn
 from symjit import symbol as symbol
 from symjit.attribute import AttrScope as AttrScope
 from symjit.base import MXNetError as MXNetError

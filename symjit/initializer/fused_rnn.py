@@ -8,17 +8,9 @@ from symjit import ndarray
 from symjit.base import MXNetError
 from symjit.initializer.base import InitDesc, Initializer, create, register
 from symjit.ndarray import NDArray
-from symjit.ops.rnn import Form
+from symjit.ops.rnn import GATES, Form
 
 __all__ = ["FusedRNN"]
-
-#: The gates, as the names of the parts of a parameter vector end.
-_GATES = {
-    "rnn_relu": ("",),
-    "rnn_tanh": ("",),
-    "lstm": ("_i", "_f", "_c", "_o"),
-    "gru": ("_r", "_z", "_o"),
-}
 
 
 @register
@@ -78,7 +70,7 @@ class FusedRNN(Initializer):
                 " with mx.init.InitDesc(name, global_init=...)"
             )
         vector = arr.asnumpy()
-        for part_name, part in self._parts(name, vector):
+        for part_name, part in self._parts(name, vector).items():
             if self._mode == "lstm" and part_name.endswith("_f_bias"):
                 part[...] = self._forget_bias
                 continue
@@ -87,24 +79,15 @@ class FusedRNN(Initializer):
             part[...] = piece.asnumpy()
         arr[:] = vector
 
-    def _parts(self, name: str, vector: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """Return the names and the parts of the vector, which are views of it, in its order."""
-        gates = _GATES.get(self._mode)
-        if gates is None:
-            raise ValueError(f"FusedRNN: mode must be one of {', '.join(_GATES)}, got {self._mode!r}, for {name}")
+    def _parts(self, name: str, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the parts of the vector by name, which are views of it, in its order."""
+        if self._mode not in GATES:
+            raise ValueError(f"FusedRNN: mode must be one of {', '.join(GATES)}, got {self._mode!r}, for {name}")
         form = Form(self._mode, self._num_hidden, self._num_layers, bool(self._bidirectional), None)
         try:
-            blocks = form.unpack(vector, form.width(vector.size))
+            return form.gates(vector, form.width(vector.size))
         except ValueError as error:
             raise MXNetError(
                 f"FusedRNN: {name} has another size than such a network's parameters: {error}. num_hidden, num_layers,"
                 " mode and bidirectional must be those of the operator RNN"
             ) from None
-        cells = [f"{way}{layer}" for layer in range(self._num_layers) for way in ("lr" if self._bidirectional else "l")]
-        parts = []
-        for kind, places in (("weight", (0, 1)), ("bias", (3, 4))):
-            for cell, block in zip(cells, blocks, strict=True):
-                for source, place in zip(("i2h", "h2h"), places, strict=True):
-                    rows = np.split(block[place], len(gates))
-                    parts += [(f"{cell}_{source}{g}_{kind}", part) for g, part in zip(gates, rows, strict=True)]
-        return parts

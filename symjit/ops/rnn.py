@@ -17,10 +17,10 @@ from symjit.ops.attrs import Fraction, PositiveInt
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, agreed, known, normalize_axis, replace, unify
 
-__all__ = ["Cell", "Form", "add_biases", "cell_of", "form_of", "recur", "rnn", "stack"]
+__all__ = ["GATES", "Cell", "Form", "add_biases", "cell_of", "form_of", "recur", "rnn", "stack"]
 
-#: Blocks of rows in a weight matrix.
-_GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
+#: Blocks of rows in a weight matrix, by the names that they have in MXNet's ``mx.rnn``.
+GATES = {"rnn_relu": ("",), "rnn_tanh": ("",), "lstm": ("_i", "_f", "_c", "_o"), "gru": ("_r", "_z", "_o")}
 
 
 # Cells ---------------------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ class Form(NamedTuple):
 
     def parts(self, width: int) -> list[_Part]:
         """Return the parts in the order of the vector, for data of `width` features."""
-        rows, out, directions = _GATES[self.mode] * self.state_size, self.out(), 1 + self.bidirectional
+        rows, out, directions = len(GATES[self.mode]) * self.state_size, self.out(), 1 + self.bidirectional
         project = None if self.projection_size is None else (self.projection_size, self.state_size)
         widths = [width] + [out * directions] * (self.num_layers - 1)
         return [_Part((rows, w), (rows, out), project) for w in widths for _ in range(directions)]
@@ -266,6 +266,23 @@ class Form(NamedTuple):
         weights = [tuple(None if shape is None else next(arrays) for shape in part) for part in parts]
         biases = [(next(arrays), next(arrays)) for _ in parts]
         return [(*matrices, *pair) for matrices, pair in zip(weights, biases, strict=True)]
+
+    def gates(self, parameters: np.ndarray, width: int) -> dict[str, np.ndarray]:
+        """Return every gate's weights and biases by name, in the order of the vector; writing to them writes to it.
+
+        The names are those of ``mx.rnn``, without the cell's prefix: ``l0_i2h_i_weight`` is what the gate i of the
+        first layer, forward (``r`` is backward), takes from the input. The matrices of projections are left out.
+        """
+        cells = [f"{side}{layer}" for layer in range(self.num_layers) for side in "lr"[: 1 + self.bidirectional]]
+        parts = list(zip(cells, self.unpack(parameters, width), strict=True))
+        gates = GATES[self.mode]
+        return {
+            f"{cell}_{source}{gate}_{kind}": share
+            for kind, sources in (("weight", {"i2h": 0, "h2h": 1}), ("bias", {"i2h": 3, "h2h": 4}))
+            for cell, arrays in parts
+            for source, place in sources.items()
+            for gate, share in zip(gates, np.split(arrays[place], len(gates)), strict=True)
+        }
 
 
 def _pieces(vector: Any, shapes: tuple[tuple[int, ...], ...]) -> list[Any]:
