@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import symjit as mx
 from symjit.metric import base, device
 from symjit.ndarray.array import wrap
+from tests.golden import metric_cases
 from tests.golden.metric_cases import CASES, Case
 
 FOLDER = Path(__file__).parent / "golden" / "metrics"
@@ -26,10 +27,8 @@ SIGNATURES = json.loads((FOLDER / "signatures.json").read_text())
 TOTALS = ("sum_metric", "num_inst", "global_sum_metric", "global_num_inst")
 
 
-def arrays(side: Any) -> Any:
-    if side is None:
-        return None
-    return [arrays(x) for x in side] if isinstance(side, list) else mx.nd.array(side, dtype=side.dtype)
+def array(x: np.ndarray) -> mx.NDArray:
+    return mx.nd.array(x, dtype=x.dtype)
 
 
 def made(case: Case) -> Any:
@@ -85,23 +84,24 @@ def test_values(case: Case) -> None:
         assert want["error"] in [kind.__name__ for kind in type(caught.value).__mro__]
         return
     metric = made(case)
-    assert json.loads(json.dumps(metric.get_config())) == want["config"]
+    if "error" in want["config"]:
+        with pytest.raises(NotImplementedError):
+            metric.get_config()
+    else:
+        assert json.loads(json.dumps(metric.get_config())) == want["config"]
     for step, answer in zip(case.steps, want["steps"], strict=True):
         if "error" in answer:
             with pytest.raises(Exception) as caught:
-                metric.update(arrays(step[0]), arrays(step[1]))
+                metric_cases.run(metric, step, array)
                 metric.get()
             assert OTHER_ERRORS.get(case.name, answer["error"]) in [
                 kind.__name__ for kind in type(caught.value).__mro__
             ], caught.value
             continue
-        if isinstance(step, str):
-            getattr(metric, step)()
-        else:
-            metric.update(arrays(step[0]), arrays(step[1]))
+        metric_cases.run(metric, step, array)
         same(metric.get(), answer["get"], tol)
         same(metric.get_global(), answer["get_global"], tol)
-        same([getattr(metric, name) for name in TOTALS], answer["totals"], tol)
+        same([getattr(metric, name, None) for name in TOTALS], answer["totals"], tol)
 
 
 def described(thing: Any) -> list[list[Any]]:
@@ -134,7 +134,11 @@ def test_signatures(where: str) -> None:
 # On the device --------------------------------------------------------------------------------------------------------
 
 #: One case for every pure function.
-PURE = {getattr(mx.metric, c.metric)._add: c for c in reversed(CASES) if c.name in QUICK}.values()
+PURE = {
+    getattr(mx.metric, c.metric)._add: c
+    for c in reversed(CASES)
+    if c.name in QUICK and hasattr(getattr(mx.metric, c.metric), "_add")
+}.values()
 
 
 @pytest.mark.parametrize("case", PURE, ids=lambda case: case.metric)
@@ -146,7 +150,7 @@ def test_pure_form(case: Case) -> None:
     assert [type(x) for x in theirs.state] == [type(x) for x in accumulation.start]
     step = jax.jit(accumulation.add)
     for labels, preds in [s for s in case.steps if not isinstance(s, str)][:2]:
-        ours.update(arrays(labels), arrays(preds))
+        ours.update(metric_cases.arrays(labels, array), metric_cases.arrays(preds, array))
         with jax.enable_x64(True):
             theirs.state = step(theirs.state, [] if case.metric == "Loss" else labels, preds)
         assert all(isinstance(x, jax.Array) for x in theirs.state)

@@ -35,10 +35,8 @@ def plain(value: Any) -> Any:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def arrays(side: Any) -> Any:
-    if side is None:
-        return None
-    return [arrays(x) for x in side] if isinstance(side, list) else mx.nd.array(side, dtype=side.dtype)
+def array(x: np.ndarray) -> mx.nd.NDArray:
+    return mx.nd.array(x, dtype=x.dtype)
 
 
 def error_of(error: Exception) -> dict[str, str]:
@@ -51,19 +49,20 @@ def answers(case: metric_cases.Case) -> dict[str, Any]:
         metric = getattr(mx.metric, case.metric)(**case.kwargs)
     except Exception as error:
         return error_of(error)
-    record: dict[str, Any] = {"config": metric.get_config(), "steps": []}
+    record: dict[str, Any] = {"steps": []}
+    try:
+        record["config"] = metric.get_config()
+    except Exception as error:
+        record["config"] = error_of(error)
     for step in case.steps:
         try:
-            if isinstance(step, str):
-                getattr(metric, step)()
-            else:
-                metric.update(arrays(step[0]), arrays(step[1]))
+            metric_cases.run(metric, step, array)
             with np.errstate(all="ignore"):
                 record["steps"].append(
                     {
                         "get": plain(metric.get()),
                         "get_global": plain(metric.get_global()),
-                        "totals": [plain(getattr(metric, name)) for name in TOTALS],
+                        "totals": [plain(getattr(metric, name, None)) for name in TOTALS],
                     }
                 )
         except Exception as error:

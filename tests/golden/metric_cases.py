@@ -19,7 +19,8 @@ class Case(NamedTuple):
         name: unique.
         metric: name under ``mx.metric``.
         kwargs: arguments of its constructor.
-        steps: ``(labels, preds)``, lists of arrays or single arrays, for `update`; or ``"reset"``, ``"reset_local"``.
+        steps: ``(labels, preds)``, lists of arrays or single arrays for ``update``, dicts for ``update_dict``; or
+            ``"reset"``, ``"reset_local"``.
     """
 
     name: str
@@ -240,3 +241,72 @@ case("loss_fewer_labels", "Loss", [lambda r: ([], [numbers(r, (4, 2)), numbers(r
 case("loss_alone", "Loss", [lambda r: (None, numbers(r, (4, 2)))])
 case("loss_half", "Loss", [batch((c2, (8,)), (of(numbers, np.float16), (300,)))])
 case("loss_int", "Loss", [batch((c2, (8,)), (classes(9, np.int32), (8,)))])
+
+# Several, one's own, and by name --------------------------------------------------------------------------------------
+
+
+def mean_absolute(label: np.ndarray, pred: np.ndarray) -> float:
+    return float(np.abs(label - pred).mean())
+
+
+def absolute_and_count(label: np.ndarray, pred: np.ndarray) -> tuple[float, int]:
+    return float(np.abs(label - pred).sum()), label.size
+
+
+def named(labels: dict[str, tuple[Draw, tuple[int, ...]]], preds: dict[str, tuple[Draw, tuple[int, ...]]]) -> Any:
+    """Return a step that updates by name."""
+
+    def step(rng: np.random.RandomState) -> Any:
+        return tuple({name: draw(rng, shape) for name, (draw, shape) in side.items()} for side in (labels, preds))
+
+    return step
+
+
+scored = batch((c2, (8,)), (scores, (8, 2)))
+vectors = named({"a": (numbers, (8,)), "b": (numbers, (8,))}, {"x": (numbers, (8,)), "y": (numbers, (8,))})
+case("composite", "CompositeEvalMetric", around(scored), metrics=["acc", "f1", "ce"])
+case("composite_empty", "CompositeEvalMetric", around(scored))
+case(
+    "composite_of_dicts",
+    "CompositeEvalMetric",
+    [scored],
+    metrics=[{"metric": "accuracy", "axis": 1, "name": "m"}, "f1"],
+)
+case(
+    "composite_named",
+    "CompositeEvalMetric",
+    around(vectors),
+    metrics=["mae", "mse"],
+    label_names=["b"],
+    output_names=["x"],
+)
+case("mae_named", "MAE", around(vectors), label_names=["b"], output_names=["x"])
+case("mae_twice", "MAE", [vectors], label_names=["b", "a", "a"], output_names=["x", "y", "x"])
+case("mae_all", "MAE", [vectors])
+case("mae_missing", "MAE", [vectors], label_names=["c"])
+case("mae_one_of_two", "MAE", [vectors], output_names=["x"])
+for kind, keyword in (("CustomMetric", "feval"), ("np", "numpy_feval")):
+    for function in (mean_absolute, absolute_and_count):
+        case(
+            f"{kind}_{function.__name__}", kind, around(batch((numbers, (8,)), (numbers, (8,)), 2)),
+            **{keyword: function},
+        )  # fmt: skip
+    two = lambda r: ([numbers(r, (4,))], [numbers(r, (4,)), numbers(r, (1,))])  # noqa: E731
+    case(f"{kind}_extra", kind, [two], **{keyword: mean_absolute, "allow_extra_outputs": True, "name": "mine"})
+    case(f"{kind}_too_many", kind, [two], **{keyword: mean_absolute})
+
+
+def arrays(side: Any, make: Callable[[np.ndarray], Any]) -> Any:
+    """Return labels or predictions with each array handed to `make`."""
+    if isinstance(side, dict):
+        return {name: make(x) for name, x in side.items()}
+    return [make(x) for x in side] if isinstance(side, list) else None if side is None else make(side)
+
+
+def run(metric: Any, step: Any, make: Callable[[np.ndarray], Any]) -> None:
+    """Do one step with a metric."""
+    if isinstance(step, str):
+        getattr(metric, step)()
+    else:
+        update = metric.update_dict if isinstance(step[0], dict) else metric.update
+        update(arrays(step[0], make), arrays(step[1], make))
