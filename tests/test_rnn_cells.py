@@ -121,7 +121,10 @@ def test_states() -> None:
     assert cell.state_shape == [(0, 4), (0, 4)]
     assert mx.rnn.FusedRNNCell(3, 2, "gru", True).state_shape == [(4, 0, 3)]
     assert mx.rnn.ConvGRUCell((1, 3, 8, 9), 5, conv_layout="NHWC", i2h_kernel=(1, 1)).state_shape == [(0, 5, 10, 5)]
-    # Beyond MXNet, whose modifiers call it init_sym and whose stacks call it func.
+    # Beyond MXNet, which needs a batch here, and whose modifiers call it init_sym and whose stacks call it func.
+    assert mx.rnn.ConvRNNCell((0, 3, 8, 9), 5).state_shape == [(0, 5, 8, 9)]
+    with pytest.raises(ValueError, match="all sizes but the batch's"):
+        mx.rnn.ConvRNNCell((1, 3, 0, 9), 5)
     stack = cells.stack_of(mx, mx.rnn.ZoneoutCell(mx.rnn.GRUCell(2)))
     assert [s.name for s in stack.begin_state(func=mx.sym.Variable)] == ["gru_begin_state_0"]
 
