@@ -22,6 +22,7 @@ import numpy as np
 
 import symjit as mx
 from symjit.ndarray.atomic import TEMPORARY
+from symjit.optimizer.states import dump_states, load_states_file, save_states_file
 
 _VERSIONS = 8
 _MOST = 20  # times the number of rounds
@@ -56,7 +57,7 @@ def _ways(folder: Path) -> dict[str, tuple[Save, Check]]:
     """Return for each way to save: a function that saves a version, and one that loads and tells the version."""
     arrays = [_arrays(version) for version in range(_VERSIONS)]
     symbols = [_symbol(version) for version in range(_VERSIONS)]
-    params, graph, prefix = (str(folder / name) for name in ("list.params", "graph.json", "net"))
+    params, graph, prefix, states = (str(folder / name) for name in ("list.params", "graph.json", "net", "net.states"))
 
     def checkpoint(version: int) -> None:
         own = arrays[version]
@@ -74,6 +75,10 @@ def _ways(folder: Path) -> dict[str, tuple[Save, Check]]:
         "nd.save": (lambda version: mx.nd.save(params, arrays[version]), lambda: _version(mx.nd.load(params))),
         "Symbol.save": (lambda version: symbols[version].save(graph), lambda: _symbol_version(mx.sym.load(graph))),
         "save_checkpoint": (checkpoint, load_checkpoint),
+        "save_states_file": (
+            lambda version: save_states_file(states, dump_states(dict(arrays[version]))),
+            lambda: _version(load_states_file(states).states),
+        ),
     }
 
 

@@ -37,7 +37,7 @@ def killed(folder: Path, rounds: int, seed: int) -> dict[str, dict[str, float]]:
 
 
 def check_killed(report: dict[str, dict[str, float]], rounds: int) -> None:
-    assert set(report) == {"nd.save", "Symbol.save", "save_checkpoint"}
+    assert set(report) == {"nd.save", "Symbol.save", "save_checkpoint", "save_states_file"}
     for found in report.values():
         assert found["killed"] >= rounds
         assert found["versions"] >= 2  # some saves had been completed

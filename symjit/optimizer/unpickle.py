@@ -227,7 +227,8 @@ class _Machine:
             if kind is None:
                 raise self.error(
                     "expected NDArray, an optimizer or a scheduler of MXNet, bytearray, a scalar of NumPy or a "
-                    f"collection, got {shown(f'{module}.{name}')}, which was not imported"
+                    f"collection, got {shown(f'{module}.{name}')}, which was not imported",
+                    f"{_ADVICE} If this is a class of your own, save the states without the optimizer.",
                 )
             found = self.names[module, name] = Name(kind, name)
         self.stack.append(found)
