@@ -40,6 +40,21 @@ def test_monitor() -> None:
             np.testing.assert_allclose(numbers[0], numbers[1], rtol=1e-5, atol=1e-6)
 
 
+def test_monitor_costs_nothing_between() -> None:
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc")
+    exe = net.simple_bind(mx.cpu(), data=(1, 2))
+    seen: list[Any] = []
+    monitor = mx.mon.Monitor(3, lambda x: seen.append(x.shape) or x.sum(), pattern="fc_output")
+    monitor.install(exe)
+    counts = []
+    for _ in range(7):
+        monitor.tic()
+        exe.forward()
+        counts.append(len(monitor.toc()))
+        exe.forward()  # nobody looks
+    assert counts == [1, 0, 0, 1, 0, 0, 1] and len(seen) == 3
+
+
 def test_monitor_wants_arrays() -> None:
     net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc")
     exe = net.simple_bind(mx.cpu(), data=(1, 2))

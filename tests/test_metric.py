@@ -213,6 +213,17 @@ def test_arrays_of_numpy_are_copied() -> None:
             metric.update(wrong[:1], wrong[:1])
 
 
+@pytest.mark.parametrize("name", ["ce", "mse", "loss"])
+def test_bfloat16_is_read_as_float32(name: str) -> None:
+    rng = np.random.default_rng(1)
+    label = mx.nd.array(rng.integers(0, 4, (64, 4) if name == "mse" else (64,)))
+    pred = mx.nd.array(rng.uniform(0.1, 1, (64, 4))).astype("bfloat16")
+    short, full = mx.metric.create(name), mx.metric.create(name)
+    short.update([label], [pred])
+    full.update([label], [pred.astype("float32")])
+    assert short.get() == full.get()
+
+
 def test_devices() -> None:
     metric = mx.metric.Accuracy()
     for i in (0, 3, 1):

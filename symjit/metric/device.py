@@ -15,7 +15,7 @@ from symjit.context import current_context
 from symjit.metric.base import Accumulation, EvalMetric, changed, check_label_shapes, host
 from symjit.ndarray import NDArray
 
-__all__ = ["DeviceMetric", "Measure", "added", "pairwise", "rounded_sum"]
+__all__ = ["DeviceMetric", "Measure", "added", "pairwise", "readable", "rounded_sum"]
 
 #: ``measure(settings, label, pred) -> (value, count)``, and the number of faulty elements for a metric that has faults.
 Measure = Callable[[tuple[Any, ...], Any, Any], tuple[Any, ...]]
@@ -155,6 +155,11 @@ def rounded_sum(x: Any) -> Any:
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         return jnp.sum(x, dtype=x.dtype).astype(jnp.float64)
     return jnp.sum(x, dtype=jnp.float64).astype(x.dtype).astype(jnp.float64)
+
+
+def readable(x: Any) -> Any:
+    """Return an array in a dtype that NumPy computes with, and so MXNet's metrics: bfloat16 becomes float32."""
+    return x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
 
 
 def added(state: tuple[Any, ...], value: Any, count: Any, *faults: Any) -> tuple[Any, ...]:

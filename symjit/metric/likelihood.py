@@ -11,7 +11,7 @@ import numpy as np
 
 from symjit.base import MXNetError
 from symjit.metric.base import alias, register
-from symjit.metric.device import DeviceMetric, added, pairwise, rounded_sum
+from symjit.metric.device import DeviceMetric, added, pairwise, readable, rounded_sum
 from symjit.ops import registry
 from symjit.ops.casting import convert
 from symjit.ops.shapes import prod
@@ -29,7 +29,7 @@ def _perplexity(settings: tuple[Any, ...], state: tuple[Any, ...], labels: Any, 
         if label.size != prod(pred.shape[:-1]):
             raise AssertionError(f"shape mismatch: {label.shape} vs. {pred.shape}")
         label = label.reshape(-1)
-        found = _picked(pred, label, axis)
+        found = _picked(readable(pred), label, axis)
         if ignore_label is not None:
             ignored = (label == np.asarray(ignore_label).astype(label.dtype)).astype(found.dtype)
             number = number - rounded_sum(ignored)
@@ -123,7 +123,7 @@ def _negative_log(settings: tuple[Any, ...], label: Any, pred: Any) -> tuple[Any
     classes = pred.shape[1]
     at = convert(label, np.int64)
     faults = jnp.sum((at < -classes) | (at >= classes), dtype=jnp.int64)
-    probability = pred[jnp.arange(label.size), jnp.clip(jnp.where(at < 0, at + classes, at), 0, classes - 1)]
+    probability = readable(pred)[jnp.arange(label.size), jnp.clip(jnp.where(at < 0, at + classes, at), 0, classes - 1)]
     if not jnp.issubdtype(probability.dtype, jnp.inexact):
         probability = probability.astype(jnp.float64)
     return rounded_sum(-jnp.log(probability + jnp.asarray(eps, probability.dtype))), label.size, faults

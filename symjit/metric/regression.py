@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from symjit.metric.base import register
-from symjit.metric.device import DeviceMetric, added, pairwise, rounded_sum
+from symjit.metric.device import DeviceMetric, added, pairwise, readable, rounded_sum
 from symjit.ndarray import NDArray
 
 __all__ = ["MAE", "MSE", "RMSE", "Caffe", "Loss", "Torch"]
@@ -18,7 +18,7 @@ __all__ = ["MAE", "MSE", "RMSE", "Caffe", "Loss", "Torch"]
 
 def _difference(label: Any, pred: Any) -> Any:
     """Return ``label - pred``, broadcast and promoted as NumPy does; what has one dimension is a column."""
-    label, pred = (x.reshape(-1, 1) if x.ndim == 1 else x for x in (label, pred))
+    label, pred = (readable(x.reshape(-1, 1) if x.ndim == 1 else x) for x in (label, pred))
     try:
         np.broadcast_shapes(label.shape, pred.shape)
     except ValueError:
@@ -115,7 +115,7 @@ class RMSE(DeviceMetric):
 
 def _loss(settings: tuple[Any, ...], state: tuple[Any, ...], labels: Any, preds: Any) -> tuple[Any, ...]:
     for pred in preds:
-        state = added(state, rounded_sum(pred), pred.size)
+        state = added(state, rounded_sum(readable(pred)), pred.size)
     return state
 
 
