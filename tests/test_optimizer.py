@@ -80,6 +80,49 @@ def test_adamw(golden: Any) -> None:
     compare(optimizers.run(mx, case), LAYOUT["adamw"], golden["adamw"])
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("writer", ["mxnet", "symjit"])
+@pytest.mark.parametrize("name", optimizers.RESUMED)
+def test_resume(name: str, writer: str, golden: Any) -> None:
+    """What goes on from saved states and a saved optimizer ends where MXNet ends that never stopped."""
+    case = next(case for case in optimizers.CASES if case.id == name)
+    if writer == "mxnet":
+        with np.load(FOLDER / "resume.npz") as file:
+            states = file[name].tobytes()
+            weights = {i: mx.nd.array(file[f"{name}:{i}"], dtype=case.dtype) for i in case.only}
+        present = mx.optimizer.create("sgd")
+    else:
+        before, weights = mx.optimizer.get_updater(optimizers.create(mx, case)), optimizers.weights(mx, case)
+        optimizers.go_on(mx, case, before, weights, range(1, optimizers.HALF + 1))
+        states = before.get_states(dump_optimizer=True)
+        present = mx.optimizer.create(case.name)
+    updater = mx.optimizer.get_updater(present)
+    updater.set_states(states)
+    assert type(updater.optimizer).__name__.lower() == case.name
+    found = optimizers.go_on(mx, case, updater, weights, range(optimizers.HALF + 1, optimizers.STEPS + 1))
+    last = found[f"{optimizers.STEPS}/0/w"]
+    assert last is not None
+    position = len(golden[name]) * (len(optimizers.KEPT) - 1) // len(optimizers.KEPT)
+    want = golden[name][position : position + last.size].reshape(last.shape)
+    close(last.astype(np.float64), want, TOLERANCE[case.dtype], "the first weight")
+
+
+def test_states_without_the_optimizer() -> None:
+    optimizer = mx.optimizer.Optax(optax.adam(0.1))
+    updater = mx.optimizer.get_updater(optimizer)
+    weight, grad = arrays((3,), (3,))
+    updater("w", grad, weight)
+    other = mx.optimizer.get_updater(optimizer)
+    other.set_states(updater.get_states())
+    assert other.optimizer is optimizer
+    copied = weight.copy()
+    updater("w", grad, weight)
+    other("w", grad, copied)
+    np.testing.assert_array_equal(weight.asnumpy(), copied.asnumpy())
+    updater.set_states(updater.get_states(dump_optimizer=True))
+    assert updater.optimizer is not optimizer and updater.optimizer.tx is optimizer.tx  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", ["sgd", "lars"])
 @pytest.mark.parametrize("case", ["names", "symbol", "set"])
 def test_rates(name: str, case: str) -> None:

@@ -176,7 +176,7 @@ class LBSGD(Optimizer):
 
     def _update_count(self, index: Any) -> None:
         for idx in index if isinstance(index, (tuple, list)) else [index]:
-            self._rates[idx] = self._get_lr(idx)
+            vars(self).setdefault("_rates", {})[idx] = self._get_lr(idx)  # MXNet's files have none
             super()._update_count(idx)
             gathered = self.cumgrads.setdefault(idx, {"cum_grad": None, "num_cums": self.init_updates})
             gathered["num_cums"] += 1

@@ -131,6 +131,7 @@ class Updater:
             optimizer = _restored(loaded.optimizer_class or "", loaded.optimizer, self.optimizer)
         self.states, self.optimizer = loaded.states, optimizer
         self.states_synced = dict.fromkeys(self.states, False)
+        self.aggregate_updates = optimizer.aggregate_num > 0
 
 
 def _restored(name: str, attributes: dict[str, Any], present: Optimizer) -> Optimizer:
@@ -147,6 +148,9 @@ def _restored(name: str, attributes: dict[str, Any], present: Optimizer) -> Opti
         made.sym_info = present.sym_info
     scheduler = attributes.get("lr_scheduler")
     made.__setstate__({**attributes, "lr_scheduler": _scheduler(scheduler, present.lr_scheduler)})
+    for counts in made._all_index_update_counts.values():
+        if counts == made._index_update_count:
+            made._index_update_count = counts  # one dict, which the file may hold twice
     return made
 
 

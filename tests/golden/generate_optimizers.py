@@ -5,7 +5,8 @@ Run in the MXNet environment (see README.md): ``python generate_optimizers.py``.
 ``golden.npz`` holds for each case one array of all numbers, float64, in the order of ``layout.json``, which lists for
 each case ``[key, shape, dtype]`` of every array of the first kept step, or ``[key, null, null]`` for None; the others
 have the same. The case ``adamw`` is the operator ``contrib.adamw_update``, since 1.9.1 has no optimizer of that name.
-``rates.json`` tells rates and weight decays, ``signatures.json`` the signatures of all constructors and methods.
+``resume.npz`` holds weights and pickled states, with the optimizer, in the middle of some of them. ``rates.json`` tells
+rates and weight decays, ``signatures.json`` the signatures of all constructors and methods.
 """
 
 from __future__ import annotations
@@ -65,6 +66,19 @@ def rates() -> dict:
     return made
 
 
+def resume() -> dict:
+    """Return weights as ``CASE:INDEX`` and bytes of states as ``CASE`` after half of the steps."""
+    made = {}
+    for case in optimizers.CASES:
+        if case.id in optimizers.RESUMED:
+            updater = mx.optimizer.get_updater(optimizers.create(mx, case))
+            weights = optimizers.weights(mx, case)
+            optimizers.go_on(mx, case, updater, weights, range(1, optimizers.HALF + 1))
+            made.update((f"{case.id}:{i}", weight.asnumpy()) for i, weight in weights.items())
+            made[case.id] = np.frombuffer(updater.get_states(dump_optimizer=True), np.uint8)
+    return made
+
+
 def signatures() -> dict:
     """Return the parameters of constructors and methods, with defaults."""
 
@@ -106,6 +120,7 @@ def main() -> None:
     np.savez_compressed(out / "golden.npz", **numbers)
     lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in layout.items()]
     (out / "layout.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    np.savez_compressed(out / "resume.npz", **resume())
     (out / "signatures.json").write_text(json.dumps(signatures(), indent=0) + "\n")
     (out / "rates.json").write_text(json.dumps(rates(), indent=1) + "\n")
 

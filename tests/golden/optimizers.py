@@ -15,6 +15,7 @@ import numpy as np
 PARAMETERS = {0: ("fc_weight", (3, 4)), 1: ("fc_bias", (4,)), 2: ("bn_gamma", (3,))}
 STEPS = 10
 KEPT = (1, 2, 10)
+HALF = 5
 
 
 class Case(NamedTuple):
@@ -139,6 +140,15 @@ def _cases() -> list[Case]:
 
 CASES = _cases()
 
+#: Cases that are stopped after `HALF` steps and go on from what `get_states(dump_optimizer=True)` gave.
+RESUMED = [
+    "adam-warm-up",
+    "nadam-scheduled",
+    "lars-momentum-scheduled",
+    "sgd-master(momentum=0.9)",
+    "lbsgd(momentum=0.9,batch_scale=3,warmup_epochs=1,updates_per_epoch=6)",
+]
+
 
 def draw(kind: str, parameter: tuple[str, tuple[int, ...]], dtype: str) -> np.ndarray:
     """Return standard normal numbers that depend on the names alone, rounded so that float16 holds them."""
@@ -168,14 +178,23 @@ def create(mx: ModuleType, case: Case) -> Any:
 
 def run(mx: ModuleType, case: Case) -> dict[str, np.ndarray | None]:
     """Return weights and states of the kept steps, by ``step/index/w`` and ``step/index/s.0``."""
-    optimizer = create(mx, case)
-    updater = mx.optimizer.get_updater(optimizer)
-    weights = {i: _array(mx, draw("weight", PARAMETERS[i], case.dtype)) for i in case.only}
-    states = {}
+    return go_on(mx, case, mx.optimizer.get_updater(create(mx, case)), weights(mx, case), range(1, STEPS + 1))
+
+
+def weights(mx: ModuleType, case: Case) -> dict[int, Any]:
+    """Return the parameters before the first step."""
+    return {i: _array(mx, draw("weight", PARAMETERS[i], case.dtype)) for i in case.only}
+
+
+def go_on(
+    mx: ModuleType, case: Case, updater: Any, weights: dict[int, Any], steps: range
+) -> dict[str, np.ndarray | None]:
+    """Take these steps, and return what `run` does of them."""
+    optimizer, states = updater.optimizer, {}
     if case.route == "direct":
         states = {i: optimizer.create_state_multi_precision(i, weights[i]) for i in case.only}
     found: dict[str, np.ndarray | None] = {}
-    for step in range(1, STEPS + 1):
+    for step in steps:
         grads = {i: _array(mx, draw(f"grad{step}", PARAMETERS[i], case.dtype)) for i in case.only}
         if case.route == "list":
             updater(list(case.only), [grads[i] for i in case.only], [weights[i] for i in case.only])
