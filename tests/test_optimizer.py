@@ -26,8 +26,9 @@ from tests.golden import optimizers
 FOLDER = pathlib.Path(__file__).resolve().parent / "golden" / "optimizers"
 LAYOUT = json.loads((FOLDER / "layout.json").read_text())
 
-# Of the largest element; of float16 it is one unit in the last place.
-TOLERANCE = {"float32": 2e-6, "float64": 2e-6, "float16": 1.5e-3}
+# Of the largest element; of float16 it is one unit in the last place. MXNet takes norms of the float16 weights where we
+# take those of their float32 copies.
+TOLERANCE = {"float32": 2e-6, "float64": 2e-6, "float16": 1.5e-3, "copy": 1e-5}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def golden() -> Any:
         return {name: file[name] for name in file.files}
 
 
-def compare(found: dict[str, Any], layout: list[Any], numbers: np.ndarray) -> None:
+def compare(found: dict[str, Any], layout: list[Any], numbers: np.ndarray, float32: str = "float32") -> None:
     position = 0
     for step in optimizers.KEPT:
         for key, shape, dtype in layout:
@@ -47,7 +48,9 @@ def compare(found: dict[str, Any], layout: list[Any], numbers: np.ndarray) -> No
             assert got.dtype == dtype, key
             want = numbers[position : position + got.size].reshape(shape)
             position += got.size
-            close(got.astype(np.float64), want, TOLERANCE[dtype], f"step {step}, {key}")
+            close(
+                got.astype(np.float64), want, TOLERANCE[float32 if dtype == "float32" else dtype], f"step {step}, {key}"
+            )
     assert position == len(numbers)
     assert not found
 
@@ -70,7 +73,8 @@ def rows() -> list[Any]:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("case", rows())
 def test_golden(case: optimizers.Case, golden: Any) -> None:
-    compare(optimizers.run(mx, case), LAYOUT[case.id], golden[case.id])
+    float32 = "copy" if case.dtype == "float16" else "float32"
+    compare(optimizers.run(mx, case), LAYOUT[case.id], golden[case.id], float32)
 
 
 def test_adamw(golden: Any) -> None:
