@@ -213,7 +213,7 @@ def test_arrays_of_numpy_are_copied() -> None:
             metric.update(wrong[:1], wrong[:1])
 
 
-@pytest.mark.parametrize("name", ["ce", "mse", "loss"])
+@pytest.mark.parametrize("name", ["ce", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mse", "loss"))])
 def test_bfloat16_is_read_as_float32(name: str) -> None:
     rng = np.random.default_rng(1)
     label = mx.nd.array(rng.integers(0, 4, (64, 4) if name == "mse" else (64,)))
