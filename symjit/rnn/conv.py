@@ -89,13 +89,12 @@ class BaseConvRNNCell(BaseRNNCell):
             dilate=i2h_dilate,
             layout=conv_layout,
         )
-        batch, *sides = input_shape
-        found = image.infer_shape(data=(batch or 1, *sides))[1]
-        if not found:
+        (found,) = image.infer_shape_partial(data=tuple(input_shape))[1]
+        if not all(found[1:]):
             raise ValueError(
                 f"{type(self).__name__}: expected input_shape with all sizes but the batch's, got {input_shape}"
             )
-        self._state_shape = (0, *found[0][1:])
+        self._state_shape = (0, *found[1:])
         self._iW = self.params.get("i2h_weight", init=i2h_weight_initializer)
         self._hW = self.params.get("h2h_weight", init=h2h_weight_initializer)
         self._iB = self.params.get("i2h_bias", init=i2h_bias_initializer)
