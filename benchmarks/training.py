@@ -83,9 +83,10 @@ def lstm(mx: Any) -> tuple[Any, dict[str, tuple[int, ...]]]:
         name="lstm",
     )
     x = mx.sym.FullyConnected(mx.sym.Reshape(x, shape=(-1, 200)), num_hidden=2000, name="fc")
-    return mx.sym.SoftmaxOutput(x, name="softmax"), {
+    label = mx.sym.Reshape(mx.sym.var("softmax_label"), shape=(-1,))
+    return mx.sym.SoftmaxOutput(x, label, name="softmax"), {
         "data": (STEPS, 32),
-        "softmax_label": (STEPS * 32,),
+        "softmax_label": (STEPS, 32),
         "state": (2, 32, 200),
         "state_cell": (2, 32, 200),
     }
@@ -159,7 +160,9 @@ def work(package: str) -> None:
 class Worker:
     """A process that measures one side."""
 
-    def __init__(self, python: str, package: str, core: int, **settings: str) -> None:
+    def __init__(
+        self, python: str, package: str, cores: list[int], script: str = __file__, **settings: str
+    ) -> None:
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1", **settings}
         if package == "symjit":
             root = str(pathlib.Path(__file__).resolve().parent.parent)
@@ -167,12 +170,12 @@ class Worker:
         else:
             environment.pop("PYTHONPATH", None)
         self.process = subprocess.Popen(
-            [python, __file__, "--worker", package],
+            [python, script, "--worker", package],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, [core]),  # before the libraries count cores
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),  # before the libraries count cores
         )
 
     def ask(self, name: str) -> Any:
@@ -226,10 +229,11 @@ def main() -> None:
     if chosen.worker:
         work(chosen.worker)
         return
-    workers = {"symjit": Worker(sys.executable, "symjit", chosen.core)}
+    cores = [chosen.core]
+    workers = {"symjit": Worker(sys.executable, "symjit", cores)}
     if chosen.mxnet:
-        workers["MXNet"] = Worker(chosen.mxnet, "mxnet", chosen.core)
-        workers["MXNet, no subgraphs"] = Worker(chosen.mxnet, "mxnet", chosen.core, MXNET_SUBGRAPH_BACKEND="NONE")
+        workers["MXNet"] = Worker(chosen.mxnet, "mxnet", cores)
+        workers["MXNet, no subgraphs"] = Worker(chosen.mxnet, "mxnet", cores, MXNET_SUBGRAPH_BACKEND="NONE")
     print(f"{'ms per step':22} {'symjit':>9} {'MXNet':>9} {'ratio':>8}   gradients apart")
     for name in NETWORKS:
         if chosen.only is None or chosen.only in name:

@@ -23,7 +23,7 @@ from symjit.ir.infer import infer
 from symjit.ndarray import NDArray, zeros
 from symjit.ndarray.array import Bound, wrap
 from symjit.ops.shapes import prod
-from symjit.program import Prediction, Program, Residuals, is_inexact, pull_back
+from symjit.program import Prediction, Program, Residuals, is_inexact, live_heads, no_losses, pull_back
 
 __all__ = ["Executor"]
 
@@ -207,12 +207,7 @@ class Executor:
                 for cell in self._arg_cells:
                     cell.shared = True
                 self._commit(new_aux, shared=True)
-        if self._outputs is None:
-            self._outputs = [wrap(x, self._ctx, shared=is_train) for x in results]
-        else:
-            for held, value in zip(self._outputs, results, strict=True):
-                held._cell.put(value, shared=is_train)
-        return self._outputs
+        return self._show(results, shared=is_train)
 
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
         """Compute the gradients of the last ``forward(is_train=True)`` into `grad_arrays`.
@@ -244,6 +239,52 @@ class Executor:
         for target, value in zip(targets, grads, strict=True):
             target.assign(value, owned=True)  # type: ignore[union-attr]
 
+    def _show(self, results: Sequence[Any], *, shared: bool) -> list[NDArray]:
+        if self._outputs is None:
+            self._outputs = [wrap(x, self._ctx, shared=shared) for x in results]
+        else:
+            for held, value in zip(self._outputs, results, strict=True):
+                held._cell.put(value, shared=shared)
+        return self._outputs
+
+    # A step that somebody else compiles -------------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """Positions of the arguments whose gradients `backward` computes."""
+        return self._wanted
+
+    @property
+    def adds(self) -> bool:
+        """Whether some gradient is added to what is in its array."""
+        return bool(self._adding)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a training forward draws random numbers."""
+        return self._draws[True]
+
+    def release(self) -> None:
+        """Drop what forwards have kept, so that nothing here refers to the bound arrays' values but their cells."""
+        self._pending = None
+        self._forget()
+
+    def take(self, outputs: Sequence[Any], new_aux: Sequence[Any], grads: Sequence[Any] | None) -> None:
+        """Take over what a step has computed elsewhere from the bound arrays, as `forward` and `backward` leave it.
+
+        Args:
+            outputs: the outputs.
+            new_aux: the auxiliary states.
+            grads: the gradients at `wanted`; None leaves them as they are.
+        """
+        self._show(outputs, shared=False)
+        self._commit(new_aux, shared=False)
+        if grads is not None:
+            for array in self._zeroed:
+                array[:] = 0  # type: ignore[index]
+            for position, value in zip(self._wanted, grads, strict=True):
+                self.grad_arrays[position].assign(value, owned=True)  # type: ignore[union-attr]
+
     def _forget(self) -> None:
         # In training the parameters change before they are prepared for inference again.
         if self._prediction is not None:
@@ -259,10 +300,7 @@ class Executor:
         if out_grads is None:
             needed = self._needed_heads(residuals, referenced)
             if needed:
-                raise MXNetError(
-                    f"backward: the outputs {needed} are no loss functions, so their head gradients are required:"
-                    " pass out_grads, or end the network in a loss such as make_loss"
-                )
+                raise MXNetError(no_losses(needed))
             return [_zeros_like(x) for x in results]
         if isinstance(out_grads, Mapping):
             missing = [name for name in self._graph.output_names if name not in out_grads]
@@ -286,21 +324,11 @@ class Executor:
         """Return the outputs whose head gradient some gradient depends on."""
         if not hasattr(self, "_head_needs"):
             results = self._results(referenced)
-            heads = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in results]
-            leaves, treedef = jax.tree.flatten((residuals, list(referenced)))
-            held = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves]
 
-            def pull(heads: Any, held: Any) -> Any:
-                kept, values = jax.tree.unflatten(treedef, held)
-                return pull_back(kept, values, heads)
+            def pull(heads: Any) -> Any:
+                return pull_back(residuals, referenced, heads)
 
-            jaxpr = jax.make_jaxpr(pull)(heads, held).jaxpr
-            live = {v for v in jaxpr.outvars if hasattr(v, "aval") and not hasattr(v, "val")}
-            for eqn in reversed(jaxpr.eqns):
-                if live & set(eqn.outvars):
-                    live |= {v for v in eqn.invars if not hasattr(v, "val")}
-            names = self._graph.output_names
-            self._head_needs = [n for n, v in zip(names, jaxpr.invars[: len(heads)], strict=True) if v in live]
+            self._head_needs = live_heads(pull, results, self._graph.output_names)
         return self._head_needs
 
     def _commit(self, new_aux: Sequence[Any], *, shared: bool) -> None:

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symjit.base import MXNetError
 from symjit.ir.graph import Entry, Graph, Node
 from symjit.ir.infer import Inference
 from symjit.ir.lower import Lowered, lower
@@ -27,7 +28,7 @@ from symjit.ops.shapes import known, prod
 from symjit.preparation import Preparation
 from symjit.tuning import choice
 
-__all__ = ["MOST_SHAPES", "Prediction", "Program", "Residuals", "is_inexact", "pull_back"]
+__all__ = ["MOST_SHAPES", "Prediction", "Program", "Residuals", "is_inexact", "live_heads", "no_losses", "pull_back"]
 
 #: Sets of input shapes whose compiled programs are kept at a time.
 MOST_SHAPES = 4096
@@ -138,6 +139,24 @@ class Program:
         many = len(self.graph.nodes) - len(self.graph.variables) > _MANY_NODES
         return _known({**(_TRAINING_BACKWARD if self.platform == "cpu" else {}), **(_UNFUSED if many else {})})
 
+    @cached_property
+    def pinned(self) -> dict[str, float]:
+        """Arguments that count as a number in training, whatever their arrays hold (the fact ``pinned``)."""
+        found: dict[str, float] = {}
+        for node in self.graph.nodes:
+            if node.op is None or node.operator.pinned is None:
+                continue
+            inputs = dict(zip(node.operator.input_names(node.params), node.inputs, strict=True))
+            for name, value in node.operator.pinned(node.params).items():
+                if inputs[name].node.op is None:
+                    found[inputs[name].node.name] = value
+        return found
+
+    @property
+    def step_options(self) -> dict[str, str]:
+        """Compile options of a training step that is one program."""
+        return self._backward_options
+
     def prediction(
         self, specs: Mapping[str, tuple[tuple[int, ...], Any]], parameters: frozenset[str] | None = None
     ) -> Prediction:
@@ -167,6 +186,39 @@ class Program:
             )[-1].graph
         )
 
+    def _differentiated(self, args: Sequence[Any], aux: Sequence[Any], key: Any, wanted: Sequence[int]) -> Any:
+        """Return the outputs of a training forward, its pullback to the arguments at `wanted`, and the new states."""
+        lowered = self._optimized(args, aux)
+
+        def chosen(*values: Any) -> Any:
+            full = list(args)
+            for position, value in zip(wanted, values, strict=True):
+                full[position] = value
+            return lowered(full, aux, key, True)
+
+        return jax.vjp(chosen, *(args[i] for i in wanted), has_aux=True)
+
+    def losses(self, args: Sequence[Any], aux: Sequence[Any], key: Any, wanted: Sequence[int]) -> Any:
+        """Compute a training forward and the gradients of its losses, as a part of a larger compiled function.
+
+        Args:
+            args: the arguments, traced.
+            aux: the auxiliary states, traced.
+            key: a random key, or None.
+            wanted: positions of the arguments whose gradients are computed.
+
+        Returns:
+            ``(outputs, new_aux, gradients)``.
+
+        Raises:
+            MXNetError: a gradient depends on the head gradient of an output, which is no loss then.
+        """
+        outputs, vjp, new_aux = self._differentiated(args, aux, key, wanted)
+        needed = live_heads(lambda heads: vjp(_cotangents(heads)), outputs, self.graph.output_names)
+        if needed:
+            raise MXNetError(no_losses(needed))
+        return outputs, new_aux, vjp(_cotangents([jnp.zeros_like(x) for x in outputs]))
+
     @cached_property
     def train(self) -> Callable[..., Any]:
         """``(args, aux, key) -> (outputs, new_aux)`` of a training forward without gradients."""
@@ -189,15 +241,7 @@ class Program:
 
         def run(args: Any, aux: Any, key: Any) -> Any:
             self.traces["forward"] += 1
-            lowered = self._optimized(args, aux)
-
-            def chosen(*values: Any) -> Any:
-                full = list(args)
-                for position, value in zip(wanted, values, strict=True):
-                    full[position] = value
-                return lowered(full, aux, key, True)
-
-            outputs, vjp, new_aux = jax.vjp(chosen, *(args[i] for i in wanted), has_aux=True)
+            outputs, vjp, new_aux = self._differentiated(args, aux, key, wanted)
             leaves, treedef = jax.tree.flatten(vjp)
             known = {id(x): i for i, x in enumerate((*args, *aux, *outputs, *new_aux))}
             return outputs, new_aux, Residuals([_Ref(known[id(x)]) if id(x) in known else x for x in leaves], treedef)
@@ -386,6 +430,24 @@ def pull_back(residuals: Residuals, referenced: Sequence[Any], heads: Sequence[A
 def _cotangents(heads: Sequence[Any]) -> tuple[Any, ...]:
     # To JAX the cotangent of whole numbers is of a dtype of its own that holds nothing.
     return tuple(x if is_inexact(x) else np.zeros(x.shape, jax.dtypes.float0) for x in heads)
+
+
+def live_heads(pull: Callable[[Any], Any], outputs: Sequence[Any], names: Sequence[str]) -> list[str]:
+    """Return the names of the outputs whose head gradients the result of ``pull(heads)`` depends on."""
+    jaxpr = jax.make_jaxpr(pull)(list(outputs)).jaxpr
+    live = {v for v in jaxpr.outvars if hasattr(v, "aval") and not hasattr(v, "val")}
+    for eqn in reversed(jaxpr.eqns):
+        if live & set(eqn.outvars):
+            live |= {v for v in eqn.invars if not hasattr(v, "val")}
+    return [name for name, v in zip(names, jaxpr.invars, strict=True) if v in live]
+
+
+def no_losses(names: Sequence[str]) -> str:
+    """Return the message on outputs whose head gradients are missing."""
+    return (
+        f"backward: the outputs {list(names)} are no loss functions, so their head gradients are required:"
+        " pass out_grads, or end the network in a loss such as make_loss"
+    )
 
 
 def is_inexact(value: Any) -> bool:

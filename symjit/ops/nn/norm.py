@@ -198,7 +198,7 @@ def batch_norm(
     gradient flows through these. For float16 data parameters, states and arithmetic are float32.
 
     MXNet on CPU moves the states in the backward pass and writes 1 into gamma under `fix_gamma`; here the forward pass
-    moves them and gamma is left alone.
+    moves them, and it is Module that writes into gamma, when it updates it.
     """
     out, mean, var, states = _batch_norm(
         data,
@@ -215,6 +215,9 @@ def batch_norm(
     )
     shown = [lax.stop_gradient(m).astype(moving_mean.dtype) for m in (mean, lax.rsqrt(var + eps))]
     return (out, *shown), states
+
+
+batch_norm.pinned = lambda a: {"gamma": 1.0} if a.fix_gamma else {}
 
 
 @batch_norm.layout

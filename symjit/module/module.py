@@ -1,0 +1,737 @@
+"""Module: a symbol with its parameters, an optimizer, and the contexts that it runs on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from symjit.io import DataDesc
+from symjit.metric import EvalMetric
+
+from symjit import ndarray as nd
+from symjit import optimizer as opt
+from symjit.context import Context, cpu
+from symjit.executor import Executor
+from symjit.initializer import InitDesc, Uniform
+from symjit.model import load_checkpoint
+from symjit.module.base_module import BaseModule
+from symjit.module.group import ExecutorGroup
+from symjit.module.inputs import check_input_names, parse_data_desc
+from symjit.module.shards import ShardedStep
+from symjit.module.step import Flight, Step, metering
+from symjit.ndarray import NDArray
+from symjit.predictor import checkpoint_files
+from symjit.symbol import Symbol
+
+__all__ = ["Module"]
+
+
+class Module(BaseModule):
+    """A symbol that can be trained and run. Source: MXNet ``mx.mod.Module``.
+
+    A training step runs as one compiled program. `forward`, `backward` and `update` only note what is to be done; it is
+    done when `update_metric` is called, when something is read, or with the next batch. Where somebody looks in between
+    (outputs between forward and backward, a monitor, gradients that are summed up, an optimizer or metric in NumPy
+    code), forward, backward and update run one by one. The numbers are the same.
+
+    Deviations from MXNet: with several contexts gradients are summed whatever `kvstore` is, unless it is None;
+    `group2ctxs` and `compression_params` are accepted and change nothing.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        data_names: Sequence[str] | None = ("data",),
+        label_names: Sequence[str] | None = ("softmax_label",),
+        logger: Any = logging,
+        context: Context | Sequence[Context] | None = None,
+        work_load_list: Sequence[float] | None = None,
+        fixed_param_names: Sequence[str] | None = None,
+        state_names: Sequence[str] | None = None,
+        group2ctxs: Any = None,
+        compression_params: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make a module; nothing is computed or allocated yet.
+
+        Args:
+            symbol: the network.
+            data_names: its arguments that are data.
+            label_names: its arguments that are labels.
+            logger: gets the messages of `fit`.
+            context: the device, or several among which batches are shared; ``cpu()`` if None.
+            work_load_list: how much of a batch each of several contexts gets.
+            fixed_param_names: parameters that are not trained.
+            state_names: arguments that are neither data nor parameters; zero, or what `set_states` says.
+            group2ctxs: accepted for compatibility.
+            compression_params: accepted for compatibility.
+
+        Raises:
+            ValueError: a name is no argument of `symbol` (labels are a warning).
+        """
+        super().__init__(logger=logger)
+        contexts = cpu() if context is None else context
+        self._context = [contexts] if isinstance(contexts, Context) else list(contexts)
+        self._work_load_list = [1] * len(self._context) if work_load_list is None else list(work_load_list)
+        if len(self._work_load_list) != len(self._context):
+            raise AssertionError(
+                f"work_load_list has {len(self._work_load_list)} numbers for {len(self._context)} contexts"
+            )
+        self._group2ctxs, self._compression_params = group2ctxs, compression_params
+        self._symbol = symbol
+        self._data_names, self._label_names = list(data_names or ()), list(label_names or ())
+        self._state_names, self._fixed_param_names = list(state_names or ()), list(fixed_param_names or ())
+        check_input_names(symbol, self._data_names, "data", True)
+        check_input_names(symbol, self._label_names, "label", False)
+        check_input_names(symbol, self._state_names, "state", True)
+        check_input_names(symbol, self._fixed_param_names, "fixed_param", True)
+        inputs = {*self._data_names, *self._label_names, *self._state_names}
+        self._param_names = [name for name in symbol.list_arguments() if name not in inputs]
+        self._aux_names, self._output_names = symbol.list_auxiliary_states(), symbol.list_outputs()
+        self._arg_params: dict[str, NDArray] | None = None
+        self._aux_params: dict[str, NDArray] | None = None
+        self._params_dirty = False
+        self._optimizer: opt.Optimizer | None = None
+        self._updater: opt.Updater | None = None
+        self._kvstore: Any = None
+        self._update_on_kvstore = False
+        self._preload_opt_states: str | None = None
+        self._grad_req: Any = None
+        self._group: ExecutorGroup | None = None
+        self._data_shapes: list[DataDesc] | None = None
+        self._label_shapes: list[DataDesc] | None = None
+        #: What is noted and not done: nothing, ``"forward"``, ``"backward"`` too, or ``"update"`` too.
+        self._stage: str | None = None
+        self._hypers: list[dict[str, float]] = []
+        #: Whether `update` leaves the step to `update_metric`, and whether gradients are kept.
+        self._metric_follows, self._keeps_gradients = True, True
+        self._step: tuple[Executor, Step | ShardedStep] | None = None
+        self._compiled: dict[Any, Any] = {}
+        self._flight = Flight()
+        self._monitored = False
+
+    # Checkpoints ------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def load(prefix: str | os.PathLike[str], epoch: int, load_optimizer_states: bool = False, **kwargs: Any) -> Module:
+        """Make a module of a checkpoint; `bind` and `init_params` are still to be called, as in MXNet.
+
+        Args:
+            prefix: path of the checkpoint without its endings.
+            epoch: the epoch that was saved.
+            load_optimizer_states: load ``prefix-EPOCH.states`` when the optimizer is initialized.
+            **kwargs: further arguments of the module.
+
+        Raises:
+            MXNetError: a file can not be read or is damaged.
+        """
+        symbol, args, aux = load_checkpoint(prefix, epoch)
+        module = Module(symbol, **kwargs)
+        module._arg_params, module._aux_params = args, aux
+        module.params_initialized = True
+        if load_optimizer_states:
+            module._preload_opt_states = _states_file(prefix, epoch)
+        return module
+
+    def save_checkpoint(
+        self,
+        prefix: str | os.PathLike[str],
+        epoch: int,
+        save_optimizer_states: bool = False,
+        remove_amp_cast: bool = True,
+    ) -> None:
+        """Save ``prefix-symbol.json``, ``prefix-EPOCH.params`` and, if asked for, ``prefix-EPOCH.states``.
+
+        Each file is replaced in one step, so a save that fails leaves the old one whole.
+        """
+        symbol_file, params_file = checkpoint_files(prefix, epoch)
+        self._symbol.save(symbol_file, remove_amp_cast=remove_amp_cast)
+        self.save_params(params_file)
+        logging.info('Saved checkpoint to "%s"', params_file)
+        if save_optimizer_states:
+            self.save_optimizer_states(_states_file(prefix, epoch))
+            logging.info('Saved optimizer state to "%s"', _states_file(prefix, epoch))
+
+    def save_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
+        """Save the optimizer's states."""
+        _require(self.optimizer_initialized, "save_optimizer_states", "init_optimizer")
+        self._settle()
+        opt.states.save(fname, self._updater.get_states())  # type: ignore[union-attr]
+
+    def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
+        """Load the optimizer's states, those that MXNet has saved too.
+
+        Raises:
+            MXNetError: the file is damaged, or holds something else.
+        """
+        _require(self.optimizer_initialized, "load_optimizer_states", "init_optimizer")
+        self._settle()
+        with open(fname, "rb") as file:
+            self._updater.set_states(file.read())  # type: ignore[union-attr]
+
+    # What it is -------------------------------------------------------------------------------------------------------
+
+    @property
+    def data_names(self) -> list[str]:
+        """Names of the data."""
+        return self._data_names
+
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the labels."""
+        return self._label_names
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return self._output_names
+
+    @property
+    def data_shapes(self) -> list[DataDesc]:
+        """Names and shapes of the data for which it is bound."""
+        _require(self.binded, "data_shapes", "bind")
+        return self._data_shapes  # type: ignore[return-value]
+
+    @property
+    def label_shapes(self) -> list[DataDesc] | None:
+        """Names and shapes of the labels for which it is bound; None if it is bound without any."""
+        _require(self.binded, "label_shapes", "bind")
+        return self._label_shapes
+
+    @property
+    def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Names and shapes of the outputs for the whole batch."""
+        _require(self.binded, "output_shapes", "bind")
+        return self._bound.output_shapes()
+
+    @property
+    def _bound(self) -> ExecutorGroup:
+        assert self._group is not None
+        return self._group
+
+    @property
+    def _pinned(self) -> dict[str, float]:
+        return self._bound.execs[0].program.pinned
+
+    @property
+    def _exec_group(self) -> ExecutorGroup | None:
+        # Programs on MXNet reach for it; what they find there is up to date.
+        self._settle()
+        return self._group
+
+    # Parameters -------------------------------------------------------------------------------------------------------
+
+    def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+        """Return ``(arg_params, aux_params)``, arrays by name on the CPU.
+
+        They are the same arrays every time; a later call brings them up to date, steps alone do not. Auxiliary states
+        of several contexts are averaged.
+        """
+        _require(self.params_initialized, "get_params", "init_params")
+        self._settle()
+        if self._params_dirty:
+            self._sync_params_from_devices()
+        return self._arg_params, self._aux_params  # type: ignore[return-value]
+
+    def init_params(
+        self,
+        initializer: Any = Uniform(0.01),  # noqa: B008 - MXNet's default; it holds no state
+        arg_params: Mapping[str, NDArray] | None = None,
+        aux_params: Mapping[str, NDArray] | None = None,
+        allow_missing: bool = False,
+        force_init: bool = False,
+        allow_extra: bool = False,
+    ) -> None:
+        """Set the parameters and auxiliary states, from given ones or by an initializer.
+
+        Args:
+            initializer: called with a name and an array that it fills.
+            arg_params: parameters by name.
+            aux_params: auxiliary states by name.
+            allow_missing: leave what is not given to the initializer.
+            force_init: do so even if they have been set before.
+            allow_extra: accepted; given names that the network does not have are passed over.
+
+        Raises:
+            RuntimeError: a parameter is missing.
+        """
+        if self.params_initialized and not force_init:
+            warnings.warn(
+                "Parameters already initialized and force_init=False. init_params call ignored.", stacklevel=2
+            )
+            return
+        _require(self.binded, "init_params", "bind")
+        self._settle()
+        attributes = self._symbol.attr_dict()
+        for held, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
+            for name, array in sorted(held.items()):  # type: ignore[union-attr]
+                if given is not None and name in given:
+                    if given[name] is not array:
+                        given[name].copyto(array)
+                    continue
+                if given is not None and not allow_missing:
+                    raise RuntimeError(
+                        f"{name} is not presented: the parameters given have no such array. They hold"
+                        f" {sorted(given)[:8]}; allow_missing=True leaves it to the initializer"
+                    )
+                if initializer is not None:
+                    initializer(InitDesc(name, attributes.get(name)), array)
+        self.params_initialized = True
+        self._params_dirty = False
+        # Given names that the network does not have are passed over here whatever `allow_extra` says, as in MXNet.
+        self._bound.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)  # type: ignore[arg-type]
+
+    def set_params(
+        self,
+        arg_params: Mapping[str, NDArray],
+        aux_params: Mapping[str, NDArray] | None,
+        allow_missing: bool = False,
+        force_init: bool = True,
+        allow_extra: bool = False,
+    ) -> None:
+        """Set parameters and auxiliary states; see `init_params` for the arguments.
+
+        Raises:
+            RuntimeError: a parameter is missing.
+            ValueError: a given name is not in the network.
+        """
+        if not allow_missing:
+            self.init_params(None, arg_params, aux_params, allow_missing, force_init, allow_extra)
+            return
+        if self.params_initialized and not force_init:
+            warnings.warn("Parameters already initialized and force_init=False. set_params call ignored.", stacklevel=2)
+            return
+        self._settle()
+        self._bound.set_params(arg_params, aux_params, allow_extra=allow_extra)
+        # Those that were not given keep what they have on the devices.
+        self._params_dirty = True
+        self.params_initialized = True
+
+    def _sync_params_from_devices(self) -> None:
+        self._bound.get_params(self._arg_params, self._aux_params)  # type: ignore[arg-type]
+        self._params_dirty = False
+
+    # Binding ----------------------------------------------------------------------------------------------------------
+
+    def bind(
+        self,
+        data_shapes: Sequence[Any],
+        label_shapes: Sequence[Any] | None = None,
+        for_training: bool = True,
+        inputs_need_grad: bool = False,
+        force_rebind: bool = False,
+        shared_module: Module | None = None,
+        grad_req: str | Sequence[str] | Mapping[str, str] = "write",
+    ) -> None:
+        """Allocate the arrays for inputs of given shapes.
+
+        Args:
+            data_shapes: ``(name, shape)`` of the data, such as ``DataIter.provide_data``.
+            label_shapes: ``(name, shape)`` of the labels.
+            for_training: allocate gradients too.
+            inputs_need_grad: compute the gradients of the data as well.
+            force_rebind: bind again.
+            shared_module: a bound module whose parameters, and optimizer if it has one, are shared.
+            grad_req: ``"write"``, ``"add"`` or ``"null"``: for all parameters, for every argument, or by name.
+
+        Raises:
+            ValueError: the names of data are not those of the module.
+            MXNetError: shapes contradict each other.
+        """
+        if force_rebind:
+            self._settle()
+            if self.binded and self.params_initialized:
+                self._keep_params()
+            self._reset_bind()
+        if self.binded:
+            self.logger.warning("Already bound, ignoring bind()")
+            return
+        if inputs_need_grad and not for_training:
+            raise AssertionError("bind: inputs_need_grad=True needs for_training=True")
+        if shared_module is not None and not (shared_module.binded and shared_module.params_initialized):
+            raise AssertionError("bind: the shared module must be bound and have its parameters")
+        self._data_shapes, self._label_shapes = parse_data_desc(
+            self._data_names, self._label_names, data_shapes, label_shapes
+        )
+        self._group = ExecutorGroup(
+            self._symbol,
+            self._context,
+            self._work_load_list,
+            self._data_shapes,
+            self._label_shapes,
+            self._param_names,
+            for_training,
+            inputs_need_grad,
+            None if shared_module is None else shared_module._exec_group,
+            self._fixed_param_names,
+            grad_req,
+            self._state_names,
+        )
+        self.for_training, self.inputs_need_grad, self._grad_req = for_training, inputs_need_grad, grad_req
+        if shared_module is not None:
+            self.params_initialized = True
+            self._arg_params, self._aux_params = shared_module._arg_params, shared_module._aux_params
+            self._flight = shared_module._flight
+        elif self.params_initialized:
+            self._group.set_params(self._arg_params, self._aux_params)  # type: ignore[arg-type]
+        else:
+            self._arg_params = _blank(self._param_names, self._group.param_arrays)
+            self._aux_params = _blank(self._aux_names, self._group.aux_arrays)
+        if shared_module is not None and shared_module.optimizer_initialized:
+            self.borrow_optimizer(shared_module)
+        self.binded = True
+
+    def _reset_bind(self) -> None:
+        self.binded = False
+        self._group, self._data_shapes, self._label_shapes = None, None, None
+        self._step = None
+
+    def _keep_params(self) -> None:
+        if self._params_dirty:
+            self._sync_params_from_devices()
+
+    def reshape(self, data_shapes: Sequence[Any], label_shapes: Sequence[Any] | None = None) -> None:
+        """Bind for other shapes of the inputs; parameters and optimizer stay.
+
+        Raises:
+            ValueError: the names of data are not those of the module.
+            MXNetError: shapes contradict each other.
+        """
+        _require(self.binded, "reshape", "bind")
+        self._settle()
+        shapes = parse_data_desc(self._data_names, self._label_names, data_shapes, label_shapes)
+        self._bound.reshape(*shapes)
+        self._data_shapes, self._label_shapes = shapes
+
+    # Optimizer --------------------------------------------------------------------------------------------------------
+
+    def init_optimizer(
+        self,
+        kvstore: Any = "local",
+        optimizer: str | opt.Optimizer = "sgd",
+        optimizer_params: Any = (("learning_rate", 0.01),),
+        force_init: bool = False,
+    ) -> None:
+        """Install an optimizer.
+
+        Args:
+            kvstore: how several contexts share gradients: a name that MXNet knows, or None, where each context trains
+                alone.
+            optimizer: a name or an object.
+            optimizer_params: arguments for the optimizer's constructor; `rescale_grad` is one by the batch size unless
+                it is among them.
+            force_init: do so even if there is one.
+
+        Raises:
+            ValueError: the optimizer, or with several contexts the kvstore, has an unknown name.
+            TypeError: with several contexts, `kvstore` is neither a name nor None.
+        """
+        _require(self.binded and self.params_initialized, "init_optimizer", "bind and init_params")
+        if self.optimizer_initialized and not force_init:
+            self.logger.warning("optimizer already initialized, ignoring...")
+            return
+        self._settle()
+        if self._params_dirty:
+            self._sync_params_from_devices()
+        self._kvstore = None if len(self._context) == 1 else _known_kvstore(kvstore)
+        self._update_on_kvstore = self._kvstore is not None
+        count = 1 if self._update_on_kvstore else len(self._context)
+        names = {i * count + k: name for k in range(count) for i, name in enumerate(self._param_names)}
+        rescale = 1.0 / self._bound.batch_size  # type: ignore[operator]
+        if isinstance(optimizer, str):
+            given = dict(optimizer_params)
+            given.setdefault("rescale_grad", rescale)
+            optimizer = opt.create(optimizer, sym=self._symbol, param_idx2name=names, **given)
+        else:
+            if not isinstance(optimizer, opt.Optimizer):
+                raise AssertionError(f"init_optimizer: expected a name or an Optimizer, got {type(optimizer).__name__}")
+            if optimizer.rescale_grad != rescale:
+                warnings.warn(
+                    "Optimizer created manually outside Module but rescale_grad is not normalized to"
+                    f" 1.0/batch_size/num_workers ({optimizer.rescale_grad} vs. {rescale}). Is this intended?",
+                    stacklevel=2,
+                )
+            if not optimizer.idx2name:
+                optimizer.idx2name = dict(names)
+        self._optimizer, self._updater = optimizer, opt.get_updater(optimizer)
+        self.optimizer_initialized = True
+        if self._preload_opt_states is not None:
+            self.load_optimizer_states(self._preload_opt_states)
+            self._preload_opt_states = None
+
+    def borrow_optimizer(self, shared_module: Module) -> None:
+        """Use the optimizer of another module, and its states."""
+        _require(shared_module.optimizer_initialized, "borrow_optimizer", "init_optimizer of the shared module")
+        self._optimizer, self._updater = shared_module._optimizer, shared_module._updater
+        self._kvstore, self._update_on_kvstore = shared_module._kvstore, shared_module._update_on_kvstore
+        self.optimizer_initialized = True
+
+    # Steps ------------------------------------------------------------------------------------------------------------
+
+    def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
+        """Run on a batch; one of other shapes binds the module for these.
+
+        Args:
+            data_batch: anything with lists of arrays `data` and `label`; a list of one batch for each context.
+            is_train: run in training mode; as it is bound if None.
+
+        Raises:
+            MXNetError: shapes do not fit the network.
+        """
+        _require(self.binded and self.params_initialized, "forward", "bind and init_params")
+        self._settle()
+        self._fit_shapes(data_batch)
+        self._bound.load(data_batch)
+        train = self.for_training if is_train is None else is_train
+        if train and self.for_training and self._step_of() is not None:
+            self._stage = "forward"
+        else:
+            self._bound.forward(train)
+
+    def _fit_shapes(self, batch: Any) -> None:
+        parts = batch if isinstance(batch, list) else [batch]
+        shapes = [tuple(x.shape) for x in parts[0].data]
+        if len(parts) > 1:
+            if any([tuple(x.shape) for x in part.data] != shapes for part in parts):
+                raise AssertionError("All data batches in a list need to have the same shape")
+            shapes = [(shape[0] * len(parts), *shape[1:]) for shape in shapes]
+        if shapes == [tuple(x.shape) for x in self._data_shapes]:  # type: ignore[union-attr]
+            return
+        whole = parts[0] if len(parts) == 1 else None
+        data = getattr(whole, "provide_data", None) or [
+            DataDesc(x.name, shape, x.dtype, x.layout)
+            for x, shape in zip(self._data_shapes, shapes, strict=True)  # type: ignore[arg-type]
+        ]
+        labels = getattr(whole, "provide_label", None)
+        if not labels and self._label_shapes:
+            given = getattr(parts[0], "label", None)
+            sizes = [(len(parts) * y.shape[0], *y.shape[1:]) for y in given] if given else self._labels_for(shapes)
+            labels = [
+                DataDesc(x.name, shape, x.dtype, x.layout) for x, shape in zip(self._label_shapes, sizes, strict=True)
+            ]
+        self.reshape(data, labels or None)
+
+    def _labels_for(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Return the shapes of labels that go with data of given shapes: the batch size alone is another."""
+        axes = [(DataDesc.get_batch_axis(x.layout), shape) for x, shape in zip(self.data_shapes, shapes, strict=True)]
+        rows = next((shape[axis] for axis, shape in axes if axis >= 0), None)
+        found = []
+        for label in self.label_shapes or ():
+            shape, axis = list(label.shape), DataDesc.get_batch_axis(label.layout)
+            if axis >= 0 and rows is not None:
+                shape[axis] = rows
+            found.append(tuple(shape))
+        return found
+
+    def backward(self, out_grads: Any = None) -> None:
+        """Compute the gradients of the last training forward.
+
+        Args:
+            out_grads: gradients of the outputs; may be left out where they are losses.
+
+        Raises:
+            MXNetError: there was no training forward, or a head gradient is needed and not given.
+        """
+        _require(self.binded and self.params_initialized, "backward", "bind and init_params")
+        if not self.for_training:
+            raise AssertionError("backward: re-bind with for_training=True to run backward")
+        if self._stage == "forward" and out_grads is None:
+            self._stage = "backward"
+            return
+        self._settle()
+        self._bound.backward(out_grads)
+
+    def update(self) -> None:
+        """Update the parameters by the optimizer and the gradients of the last `backward`."""
+        _require(
+            self.binded and self.params_initialized and self.optimizer_initialized,
+            "update",
+            "bind, init_params and init_optimizer",
+        )
+        self._params_dirty = True
+        step = self._step_of() if self._stage == "backward" else None
+        if step is None:
+            self._settle()
+            self._update_apart()
+            return
+        assert self._optimizer is not None
+        self._optimizer._set_current_context(self._context[0].device_id)
+        self._hypers = self._optimizer.advance(step.indices)
+        self._stage = "update"
+        if not self._metric_follows or len(self._context) > 1:
+            self._run_step()
+
+    def update_metric(self, eval_metric: EvalMetric, labels: Sequence[Any], pre_sliced: bool = False) -> None:
+        """Update a metric by the outputs of the last forward.
+
+        Args:
+            eval_metric: the metric.
+            labels: the labels, usually ``data_batch.label``.
+            pre_sliced: `labels` is a list of labels for each context.
+        """
+        if self._stage == "update" and not pre_sliced and metering(eval_metric) is not None:
+            named = dict(zip(self._bound.label_names, labels, strict=False))
+            if all(isinstance(x, NDArray) for x in named.values()):
+                self._run_step(eval_metric, named)
+                return
+        self._settle()
+        self._bound.update_metric(eval_metric, labels, pre_sliced)
+
+    def _step_of(self) -> Step | ShardedStep | None:
+        """Return what compiles the steps of the present shapes, None where they have to run apart."""
+        several = len(self._context) > 1
+        if self._optimizer is None or self._monitored or (several and self._kvstore is None):
+            return None
+        group = self._bound
+        if self._step is None or self._step[0] is not group.execs[0]:
+            made = (
+                ShardedStep(group, self._param_names, self._flight, self._compiled)
+                if several
+                else Step(group.execs[0], self._param_names, self._flight, self._compiled)
+            )
+            self._step = group.execs[0], made
+        step = self._step[1]
+        return step if step.suits(self._optimizer) else None
+
+    def _run_step(self, metric: EvalMetric | None = None, labels: dict[str, NDArray] | None = None) -> None:
+        stage, self._stage = self._stage, None
+        step = self._step_of()
+        if stage != "update" or step is None:
+            raise AssertionError("no step is pending")
+        optimizer, updater = self._optimizer, self._updater
+        assert optimizer is not None and updater is not None
+        if isinstance(step, ShardedStep):
+            step.run(optimizer, updater, self._hypers, self._keeps_gradients)
+        else:
+            step.run(optimizer, updater, self._hypers, self._keeps_gradients, metric, labels)
+
+    def _settle(self) -> None:
+        """Do what is noted."""
+        if self._stage is None:
+            return
+        if self._stage == "update":
+            # Nobody waited for: whoever updates without a metric wants the device to start at once.
+            self._metric_follows = False
+            self._run_step()
+            return
+        stage, self._stage = self._stage, None
+        self._bound.forward(True)
+        if stage == "backward":
+            self._bound.backward()
+
+    def _update_apart(self) -> None:
+        """Update the parameters by the gradients in their arrays."""
+        group, updater = self._bound, self._updater
+        assert updater is not None
+        trained = [
+            (index, name, weights, grads)
+            for index, (name, weights, grads) in enumerate(
+                zip(self._param_names, group.param_arrays, group.grad_arrays, strict=True)
+            )
+            if grads[0] is not None
+        ]
+        if not trained:
+            if not self.for_training:
+                raise AssertionError("update: re-bind with for_training=True to train")
+            return
+        for _, name, weights, _ in trained:
+            if name in self._pinned:
+                for weight in weights:
+                    weight[:] = self._pinned[name]
+        count = len(self._context)
+        if self._kvstore is None:
+            for k in range(count):
+                updater(
+                    [index * count + k for index, *_ in trained],
+                    [grads[k] for *_, grads in trained],
+                    [weights[k] for _, _, weights, _ in trained],
+                )
+            return
+        sums = [_sum(grads) for *_, grads in trained]
+        updater([name for _, name, _, _ in trained], sums, [weights[0] for _, _, weights, _ in trained])
+        for _, _, weights, _ in trained:
+            for weight in weights[1:]:
+                weights[0].copyto(weight)
+
+    def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
+        """Return the outputs of the last forward, joined over the contexts, or for each output a list of them."""
+        _require(self.binded and self.params_initialized, "get_outputs", "bind and init_params")
+        self._settle()
+        return self._bound.get_outputs(merge_multi_context)
+
+    def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
+        """Return the gradients of the data, joined over the contexts, or for each a list of them."""
+        _require(
+            self.binded and self.params_initialized and self.inputs_need_grad,
+            "get_input_grads",
+            "bind(inputs_need_grad=True) and init_params",
+        )
+        self._settle()
+        return self._bound.get_input_grads(merge_multi_context)
+
+    def get_states(self, merge_multi_context: bool = True) -> list[list[NDArray]]:
+        """Return the states, for each a list over the contexts; `merge_multi_context` has to be False, as in MXNet."""
+        _require(self.binded and self.params_initialized, "get_states", "bind and init_params")
+        if merge_multi_context:
+            raise AssertionError("merge_multi_context=True is not supported for get_states yet: pass False")
+        self._settle()
+        return self._bound.state_arrays
+
+    def set_states(self, states: Sequence[Any] | None = None, value: float | None = None) -> None:
+        """Set the states: from arrays, or all to one number."""
+        _require(self.binded and self.params_initialized, "set_states", "bind and init_params")
+        self._settle()
+        self._bound.set_states(states, value)
+
+    def install_monitor(self, mon: Any) -> None:
+        """Show every operator's outputs to a monitor; steps run apart from then on."""
+        _require(self.binded, "install_monitor", "bind")
+        self._settle()
+        self._monitored = True
+        for executor in self._bound.execs:
+            mon.install(executor)
+
+    def prepare(self, data_batch: Any, sparse_row_id_fn: Any = None) -> None:
+        """Get ready for a batch; nothing is to be done for dense parameters."""
+        _require(self.binded, "prepare", "bind")
+
+    def _begin_fit(self, monitor: Any, callbacks: Any) -> None:
+        self._metric_follows, self._keeps_gradients = True, monitor is not None or bool(callbacks)
+
+    def _end_fit(self) -> None:
+        self._settle()
+        self._metric_follows, self._keeps_gradients = True, True
+
+
+def _require(state: bool, method: str, before: str) -> None:
+    if not state:
+        raise AssertionError(f"{method}: call {before} before")
+
+
+def _sum(arrays: Sequence[Any]) -> Any:
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array.as_in_context(total.context)
+    return total
+
+
+def _states_file(prefix: str | os.PathLike[str], epoch: int) -> str:
+    return f"{os.fspath(prefix)}-{epoch:04d}.states"
+
+
+def _blank(names: Sequence[str], blocks: Sequence[Sequence[NDArray]]) -> dict[str, NDArray]:
+    return {name: nd.zeros(block[0].shape, cpu(), block[0].dtype) for name, block in zip(names, blocks, strict=True)}
+
+
+def _known_kvstore(kvstore: Any) -> Any:
+    """Return what `kvstore` stands for; between the contexts of one process all of them sum gradients."""
+    known = ("local", "local_update_cpu", "local_allreduce_cpu", "local_allreduce_device", "device", "nccl")
+    if kvstore is None:
+        return None
+    if not isinstance(kvstore, str):
+        raise TypeError(f"kvstore must be the name of one or None, got {type(kvstore).__name__}")
+    if kvstore not in known:
+        raise ValueError(f"init_optimizer: unknown kvstore {kvstore!r}; within a process there are {', '.join(known)}")
+    return kvstore
