@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from symjit.io import DataBatch, DataIter
 
 from symjit import metric
 from symjit import ndarray as nd
 from symjit.base import shown
 from symjit.context import cpu
 from symjit.initializer import Initializer, Uniform
+from symjit.io import DataBatch, DataIter
 from symjit.model import BatchEndParam
 from symjit.module.interrupt import whole
 from symjit.ndarray import NDArray

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from symjit.callback import LogValidationMetricsCallback
 
 from symjit import io, metric
 from symjit import ndarray as nd
+from symjit.callback import LogValidationMetricsCallback
 from symjit.context import Context, cpu
 from symjit.executor import Executor
 from symjit.initializer import Initializer, Uniform

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from symjit.io import DataDesc
-from symjit.metric import EvalMetric
-
 from symjit import ndarray as nd
 from symjit.base import MXNetError
 from symjit.context import Context, cpu
 from symjit.executor import Executor
 from symjit.executor_manager import split_input_slice
+from symjit.io import DataDesc
+from symjit.metric import EvalMetric
 from symjit.ndarray import NDArray
 from symjit.symbol import Symbol
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from symjit.io import DataDesc
-
 from symjit.symbol import Symbol
 
 __all__ = ["check_input_names", "parse_data_desc"]

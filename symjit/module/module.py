@@ -8,14 +8,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from symjit.io import DataDesc
-from symjit.metric import EvalMetric
-
 from symjit import ndarray as nd
 from symjit import optimizer as opt
 from symjit.context import Context, cpu
 from symjit.executor import Executor
 from symjit.initializer import InitDesc, Uniform
+from symjit.io import DataDesc
+from symjit.metric import EvalMetric
 from symjit.model import load_checkpoint
 from symjit.module.base_module import BaseModule
 from symjit.module.group import ExecutorGroup
@@ -23,6 +22,7 @@ from symjit.module.inputs import check_input_names, parse_data_desc
 from symjit.module.shards import ShardedStep
 from symjit.module.step import Flight, Step, metering
 from symjit.ndarray import NDArray
+from symjit.optimizer.states import read_states_file, save_states_file
 from symjit.predictor import checkpoint_files
 from symjit.symbol import Symbol
 
@@ -110,7 +110,7 @@ class Module(BaseModule):
         self._step: tuple[Executor, Step | ShardedStep] | None = None
         self._compiled: dict[Any, Any] = {}
         self._flight = Flight()
-        self._monitored = False
+        self._monitors: list[Any] = []
 
     # Checkpoints ------------------------------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Module(BaseModule):
         """Save the optimizer's states."""
         _require(self.optimizer_initialized, "save_optimizer_states", "init_optimizer")
         self._settle()
-        opt.states.save(fname, self._updater.get_states())  # type: ignore[union-attr]
+        save_states_file(fname, self._updater.get_states())  # type: ignore[union-attr]
 
     def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
         """Load the optimizer's states, those that MXNet has saved too.
@@ -168,8 +168,7 @@ class Module(BaseModule):
         """
         _require(self.optimizer_initialized, "load_optimizer_states", "init_optimizer")
         self._settle()
-        with open(fname, "rb") as file:
-            self._updater.set_states(file.read())  # type: ignore[union-attr]
+        self._updater.set_states(read_states_file(fname))  # type: ignore[union-attr]
 
     # What it is -------------------------------------------------------------------------------------------------------
 
@@ -582,7 +581,9 @@ class Module(BaseModule):
     def _step_of(self) -> Step | ShardedStep | None:
         """Return what compiles the steps of the present shapes, None where they have to run apart."""
         several = len(self._context) > 1
-        if self._optimizer is None or self._monitored or (several and self._kvstore is None):
+        if self._optimizer is None or (several and self._kvstore is None):
+            return None
+        if any(getattr(monitor, "activated", True) for monitor in self._monitors):
             return None
         group = self._bound
         if self._step is None or self._step[0] is not group.execs[0]:
@@ -686,10 +687,10 @@ class Module(BaseModule):
         self._bound.set_states(states, value)
 
     def install_monitor(self, mon: Any) -> None:
-        """Show every operator's outputs to a monitor; steps run apart from then on."""
+        """Show every operator's outputs to a monitor; steps at which it looks run apart."""
         _require(self.binded, "install_monitor", "bind")
         self._settle()
-        self._monitored = True
+        self._monitors.append(mon)
         for executor in self._bound.execs:
             mon.install(executor)
 

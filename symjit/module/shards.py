@@ -16,12 +16,12 @@ import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from symjit.optimizer import Optimizer, Updater
 
 from symjit import random
 from symjit.module.group import ExecutorGroup
 from symjit.module.step import Flight, pinned_value
 from symjit.ndarray import NDArray
+from symjit.optimizer import Optimizer, Updater
 
 __all__ = ["ShardedStep"]
 

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from symjit.metric import EvalMetric
-from symjit.optimizer import Optimizer, Updater
 
 from symjit import random
 from symjit.context import Context
 from symjit.executor import Executor
 from symjit.memory import keep_freed
+from symjit.metric import EvalMetric
 from symjit.ndarray import NDArray
+from symjit.optimizer import Optimizer, Updater
 from symjit.program import Program
 
 __all__ = ["Flight", "Metering", "Step", "metering", "pinned_value"]
@@ -44,11 +44,13 @@ class Metering(NamedTuple):
     """What a metric counts in a compiled step.
 
     Attributes:
-        leaves: the metrics that a composite consists of.
+        metric: the metric.
+        leaves: the metrics that it consists of, if it is a composite.
         counts: for each of them its accumulation, see `symjit.metric`.
         key: tells compiled steps apart.
     """
 
+    metric: EvalMetric
     leaves: list[EvalMetric]
     counts: list[Any]
     key: Any
@@ -60,8 +62,8 @@ def metering(metric: EvalMetric) -> Metering | None:
     counts = [leaf.accumulation() for leaf in leaves]
     if any(count is None for count in counts):
         return None
-    names = [(_frozen(leaf.output_names), _frozen(leaf.label_names)) for leaf in leaves]
-    return Metering(leaves, counts, tuple((count.key, *name) for count, name in zip(counts, names, strict=True)))
+    names = [(_frozen(x.output_names), _frozen(x.label_names)) for x in (metric, *leaves)]
+    return Metering(metric, leaves, counts, (tuple(count.key for count in counts), tuple(names)))
 
 
 def _frozen(names: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -193,10 +195,12 @@ class Step:
                 new_states.append(state)
             if counted is not None:
                 named = dict(zip(label_names, labels, strict=True))
-                results = dict(zip(output_names, outputs, strict=True))
+                chosen = counted.metric.select_leaves(named, dict(zip(output_names, outputs, strict=True)))
                 totals = [
-                    count.add(total, *leaf.select(named, results))
-                    for leaf, count, total in zip(counted.leaves, counted.counts, totals, strict=True)
+                    count.add(total, wanted_labels, predictions)
+                    for (_, wanted_labels, predictions), count, total in zip(
+                        chosen, counted.counts, totals, strict=True
+                    )
                 ]
             return new_weights, new_states, new_aux, outputs, list(grads) if keep else None, totals
 

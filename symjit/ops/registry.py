@@ -76,8 +76,8 @@ class Op:
         channels_last: whether it is faster with the channels last, on platforms where that matters.
         arranged: whether no matrix product of it has a transposed right side.
         numpy: whether NumPy arrays give it NumPy arrays, without JAX; only where no gradient is asked for.
-        pinned: ``attrs -> {input: number}``, parameters that count as a number whatever they hold; training writes it into
-            them.
+        pinned: ``attrs -> {input: number}``, parameters that count as a number whatever they hold; training writes it
+            into them.
         vectors: inputs of rank 1 that stand along axis 1 of the data, in an operator of any layout.
         needs_key: whether the function takes a random key; `draws` tells when it looks at it.
         sized: for an operator without inputs whose users may decide its shape: ``(attrs, shape) -> attrs`` that give
