@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from symjit import ndarray as nd
 from symjit import symbol as sym
@@ -14,7 +14,10 @@ from symjit.ndarray.serialize import split_names
 from symjit.predictor import checkpoint_files
 from symjit.symbol import Symbol
 
-__all__ = ["BatchEndParam", "load_checkpoint", "load_params", "save_checkpoint"]
+if TYPE_CHECKING:
+    from symjit.module.feed_forward import FeedForward as FeedForward
+
+__all__ = ["BatchEndParam", "FeedForward", "load_checkpoint", "load_params", "save_checkpoint"]
 
 
 class BatchEndParam(NamedTuple):
@@ -110,3 +113,12 @@ def save_checkpoint(
     data: dict[str, Any] = {f"arg:{name}": value for name, value in arg_params.items()}
     data.update({f"aux:{name}": value for name, value in (aux_params or {}).items()})
     nd.save(params_file, data)
+
+
+def __getattr__(name: str) -> Any:
+    # FeedForward trains in a Module, which stands above this module: it is looked up when it is asked for.
+    if name == "FeedForward":
+        from symjit.module.feed_forward import FeedForward
+
+        return FeedForward
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

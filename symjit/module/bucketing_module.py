@@ -414,7 +414,9 @@ class BucketingModule(BaseModule):
             )
         self.save_params(f"{prefix}-{epoch:04d}.params")
         for key, module in self._buckets.items():
-            module.symbol.save(f"{prefix}-{key}-symbol.json", remove_amp_cast=remove_amp_cast)
+            symbol = module.symbol
+            assert symbol is not None  # a Module has one
+            symbol.save(f"{prefix}-{key}-symbol.json", remove_amp_cast=remove_amp_cast)
         nd.save(f"{prefix}.buckets", nd.array(listed, dtype=np.int32))
 
     @staticmethod

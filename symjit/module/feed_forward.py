@@ -382,6 +382,7 @@ class FeedForward:
         eval_end_callback: Any,
         eval_batch_end_callback: Any,
     ) -> None:
+        logger.info("Start training with %s", str(self.ctx))
         train_data.reset()
         for epoch in range(self.begin_epoch, self.num_epoch or 0):
             tic = time.time()

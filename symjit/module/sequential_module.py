@@ -222,10 +222,12 @@ class SequentialModule(BaseModule):
         """Run the modules one after another. Each gets the labels, and the outputs of the one before as data."""
         self._require("forward", "binded", "params_initialized")
         batch = copy.copy(data_batch)
-        last = len(self._modules) - 1
+        label_shapes = getattr(batch, "provide_label", None)
         for i, module in enumerate(self._modules):
+            if label_shapes is not None:  # those who take no labels are not bound for their shapes
+                batch.provide_label = label_shapes if self._takes_labels(i) else None
             module.forward(batch, is_train=is_train)
-            if i == last:
+            if i + 1 == len(self._modules):
                 break
             batch.data = module.get_outputs()
             if hasattr(batch, "provide_data"):
