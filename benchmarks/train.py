@@ -1,10 +1,10 @@
 """A training step of Module: symjit against MXNet 1.9.1 in the same run.
 
 ``python benchmarks/train.py --mxnet PATH`` with the path of a Python that has MXNet 1.9.1; without it symjit alone is
-measured. A step is ``forward_backward``, ``update`` (SGD with momentum) and ``update_metric``, batches come from memory,
+measured. A step is ``forward_backward``, ``update`` (SGD with momentum) and ``update_metric``; batches are in memory,
 and the metric is read after each turn of several steps, which waits for all of them. The networks are built by the same
-code on both sides (``training.py``), by a worker process of each, held to the same cores; the workers take turns, round by
-round. MXNet is measured with its fusion of subgraphs and without; the faster one counts.
+code on both sides (``training.py``), by a worker process of each, held to the same cores; the workers take turns, round
+by round. MXNet is measured with its fusion of subgraphs and without; the faster one counts.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Training:
         rng = np.random.RandomState(0)
         arg_shapes, _, aux_shapes = symbol.infer_shape(**shapes)
         args = {}
-        for name, shape in sorted(zip(symbol.list_arguments(), arg_shapes)):
+        for name, shape in sorted(zip(symbol.list_arguments(), arg_shapes, strict=True)):
             if name in INPUTS:
                 continue
             wide = min(0.1, (3.0 / np.prod(shape[1:])) ** 0.5)
@@ -68,7 +68,7 @@ class Training:
             args[name] = mx.nd.array(np.ones(shape) if name.endswith("gamma") else value)
         aux = {
             name: mx.nd.array(np.full(shape, float(name.endswith("var"))))
-            for name, shape in zip(symbol.list_auxiliary_states(), aux_shapes)
+            for name, shape in zip(symbol.list_auxiliary_states(), aux_shapes, strict=True)
         }
         self.module.init_params(arg_params=args, aux_params=aux)
         self.module.init_optimizer(optimizer="sgd", optimizer_params={"learning_rate": 0.01, "momentum": 0.9})
@@ -99,7 +99,10 @@ class Training:
 
     def norms(self) -> dict[str, float]:
         """Return the norms of the parameters."""
-        return {name: float(np.linalg.norm(x.asnumpy().ravel())) for name, x in self.module.get_params()[0].items()}
+        return {
+            name: float(np.linalg.norm(x.asnumpy().ravel().astype(np.float64)))
+            for name, x in self.module.get_params()[0].items()
+        }
 
 
 def work(package: str) -> None:
@@ -131,7 +134,7 @@ def compare(name: str, workers: dict[str, Worker], rounds: int) -> dict[str, Any
     if peers:
         peer = min(peers, key=lambda side: found["ms"][side])
         found["peer"] = peer
-        found["ratio"] = statistics.median(b / a for a, b in zip(times["symjit"], times[peer]))
+        found["ratio"] = statistics.median(b / a for a, b in zip(times["symjit"], times[peer], strict=True))
         found["apart"] = max(abs(norms["symjit"][k] / v - 1) for k, v in norms[peer].items() if v)
     return found
 

@@ -160,9 +160,7 @@ def work(package: str) -> None:
 class Worker:
     """A process that measures one side."""
 
-    def __init__(
-        self, python: str, package: str, cores: list[int], script: str = __file__, **settings: str
-    ) -> None:
+    def __init__(self, python: str, package: str, cores: list[int], script: str = __file__, **settings: str) -> None:
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1", **settings}
         if package == "symjit":
             root = str(pathlib.Path(__file__).resolve().parent.parent)

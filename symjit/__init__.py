@@ -7,11 +7,13 @@ from symjit import base as base
 from symjit import callback as callback
 from symjit import context as context
 from symjit import executor as executor
+from symjit import executor_manager as executor_manager
 from symjit import initializer as initializer
 from symjit import io as io
 from symjit import lr_scheduler as lr_scheduler
 from symjit import metric as metric
 from symjit import model as model
+from symjit import module as module
 from symjit import monitor as monitor
 from symjit import name as name
 from symjit import ndarray as ndarray
@@ -44,4 +46,4 @@ __version__ = "0.1.0.dev0"
 __mxnet_version__ = "1.9.1"
 
 #: MXNet's short names of its modules.
-nd, sym, rnd, init, mon = ndarray, symbol, random, initializer, monitor
+nd, sym, rnd, init, mon, mod = ndarray, symbol, random, initializer, monitor, module

@@ -207,7 +207,7 @@ class Executor:
                 for cell in self._arg_cells:
                     cell.shared = True
                 self._commit(new_aux, shared=True)
-        return self._show(results, shared=is_train)
+        return self._put_outputs(results, shared=is_train)
 
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
         """Compute the gradients of the last ``forward(is_train=True)`` into `grad_arrays`.
@@ -239,7 +239,7 @@ class Executor:
         for target, value in zip(targets, grads, strict=True):
             target.assign(value, owned=True)  # type: ignore[union-attr]
 
-    def _show(self, results: Sequence[Any], *, shared: bool) -> list[NDArray]:
+    def _put_outputs(self, results: Sequence[Any], *, shared: bool) -> list[NDArray]:
         if self._outputs is None:
             self._outputs = [wrap(x, self._ctx, shared=shared) for x in results]
         else:
@@ -277,7 +277,7 @@ class Executor:
             new_aux: the auxiliary states.
             grads: the gradients at `wanted`; None leaves them as they are.
         """
-        self._show(outputs, shared=False)
+        self._put_outputs(outputs, shared=False)
         self._commit(new_aux, shared=False)
         if grads is not None:
             for array in self._zeroed:

@@ -94,7 +94,7 @@ class ExecutorGroup:
                 del types[x.name]
         made: list[Executor] = []
         for i, context in enumerate(self.contexts):
-            shapes = self._sliced_shapes(data_shapes, self.data_layouts, i)
+            shapes: dict[str, Any] = dict(self._sliced_shapes(data_shapes, self.data_layouts, i))
             shapes |= self._sliced_shapes(label_shapes or (), self.label_layouts, i)
             if self._default_execs is not None:
                 made.append(self._default_execs[i].reshape(allow_up_sizing=True, **shapes))

@@ -47,7 +47,7 @@ class Module(BaseModule):
         data_names: Sequence[str] | None = ("data",),
         label_names: Sequence[str] | None = ("softmax_label",),
         logger: Any = logging,
-        context: Context | Sequence[Context] | None = None,
+        context: Context | Sequence[Context] = cpu(0),  # noqa: B008 - MXNet's default, which holds no state
         work_load_list: Sequence[float] | None = None,
         fixed_param_names: Sequence[str] | None = None,
         state_names: Sequence[str] | None = None,
@@ -61,7 +61,7 @@ class Module(BaseModule):
             data_names: its arguments that are data.
             label_names: its arguments that are labels.
             logger: gets the messages of `fit`.
-            context: the device, or several among which batches are shared; ``cpu()`` if None.
+            context: the device, or several among which batches are shared.
             work_load_list: how much of a batch each of several contexts gets.
             fixed_param_names: parameters that are not trained.
             state_names: arguments that are neither data nor parameters; zero, or what `set_states` says.
@@ -72,8 +72,7 @@ class Module(BaseModule):
             ValueError: a name is no argument of `symbol` (labels are a warning).
         """
         super().__init__(logger=logger)
-        contexts = cpu() if context is None else context
-        self._context = [contexts] if isinstance(contexts, Context) else list(contexts)
+        self._context = [context] if isinstance(context, Context) else list(context)
         self._work_load_list = [1] * len(self._context) if work_load_list is None else list(work_load_list)
         if len(self._work_load_list) != len(self._context):
             raise AssertionError(
@@ -147,7 +146,7 @@ class Module(BaseModule):
         Each file is replaced in one step, so a save that fails leaves the old one whole.
         """
         symbol_file, params_file = checkpoint_files(prefix, epoch)
-        self._symbol.save(symbol_file, remove_amp_cast=remove_amp_cast)
+        self._symbol.save(symbol_file, remove_amp_cast=remove_amp_cast)  # type: ignore[union-attr]
         self.save_params(params_file)
         logging.info('Saved checkpoint to "%s"', params_file)
         if save_optimizer_states:
@@ -263,7 +262,7 @@ class Module(BaseModule):
             return
         _require(self.binded, "init_params", "bind")
         self._settle()
-        attributes = self._symbol.attr_dict()
+        attributes = self._symbol.attr_dict()  # type: ignore[union-attr]
         for held, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
             for name, array in sorted(held.items()):  # type: ignore[union-attr]
                 if given is not None and name in given:
@@ -355,7 +354,7 @@ class Module(BaseModule):
             self._data_names, self._label_names, data_shapes, label_shapes
         )
         self._group = ExecutorGroup(
-            self._symbol,
+            self._symbol,  # type: ignore[arg-type]
             self._context,
             self._work_load_list,
             self._data_shapes,

@@ -78,7 +78,7 @@ class ShardedStep:
         arrays = [[e.arg_arrays[position] for e in executors] for _, position in self._trained]
         updater.prepare(self.indices, [block[0] for block in arrays])
         states = [updater.states[index] for index in self.indices]
-        rule = optimizer.rule()
+        rule: Any = optimizer.rule()
         key = (executors[0].wanted, self._even, keep, rule.key)
         compiled = self._compiled.get(key)
         if compiled is None:
@@ -194,7 +194,7 @@ class ShardedStep:
             by_position = dict(zip(wanted, sums, strict=True))
             new_weights, new_states = [], []
             for i, (position, weight, state) in enumerate(zip(positions, weights, states, strict=True)):
-                noise = jax.random.fold_in(rule_key, i) if rule.draws else None
+                noise = None if rule_key is None else jax.random.fold_in(rule_key, i)
                 weight = pinned_value(program, position, weight)
                 made, state = rule.apply(weight, by_position[position], state, rule.unpack(packed, i), noise)
                 new_weights.append(made)

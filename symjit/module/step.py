@@ -51,7 +51,7 @@ class Metering(NamedTuple):
     """
 
     metric: EvalMetric
-    leaves: list[EvalMetric]
+    leaves: list[Any]
     counts: list[Any]
     key: Any
 
@@ -59,7 +59,7 @@ class Metering(NamedTuple):
 def metering(metric: EvalMetric) -> Metering | None:
     """Return what a metric counts, None if some part of it needs the host."""
     leaves = list(metric.leaves())
-    counts = [leaf.accumulation() for leaf in leaves]
+    counts: list[Any] = [leaf.accumulation() for leaf in leaves]
     if any(count is None for count in counts):
         return None
     names = [(_frozen(x.output_names), _frozen(x.label_names)) for x in (metric, *leaves)]
@@ -128,7 +128,7 @@ class Step:
         weights = [executor.arg_arrays[position] for _, position in self._trained]
         updater.prepare(self.indices, weights)
         states = [updater.states[index] for index in self.indices]
-        rule = optimizer.rule()
+        rule: Any = optimizer.rule()
         counted = None if metric is None else metering(metric)
         label_names = tuple(labels or ())
         key = (executor.wanted, keep, rule.key, None if counted is None else (counted.key, label_names))
@@ -183,12 +183,14 @@ class Step:
             args = [None] * (len(positions) + len(rest))
             for position, value in zip((*positions, *rest), (*weights, *others), strict=True):
                 args[position] = value
-            forward_key, rule_key = (None, None) if rng is None else jax.random.split(rng)
+            forward_key = rule_key = None
+            if rng is not None:
+                forward_key, rule_key = jax.random.split(rng)
             outputs, new_aux, grads = program.losses(args, aux, forward_key, wanted)
             by_position = dict(zip(wanted, grads, strict=True))
             new_weights, new_states = [], []
             for i, (position, weight, state) in enumerate(zip(positions, weights, states, strict=True)):
-                noise = jax.random.fold_in(rule_key, i) if rule.draws else None
+                noise = None if rule_key is None else jax.random.fold_in(rule_key, i)
                 weight = pinned_value(program, position, weight)
                 made, state = rule.apply(weight, by_position[position], state, rule.unpack(packed, i), noise)
                 new_weights.append(made)
