@@ -45,6 +45,7 @@ class Updater:
 
         Raises:
             MXNetError: the lists differ in length, or a gradient or state does not belong to its weight.
+            AssertionError: a gradient or weight is no NDArray.
         """
         if isinstance(index, (list, tuple)):
             indices, grads, weights = list(index), list(grad), list(weight)
@@ -59,7 +60,7 @@ class Updater:
             return
         for array in (*grads, *weights):
             if not isinstance(array, NDArray):
-                raise TypeError(f"Updater: gradients and weights must be NDArrays, got {type(array).__name__}")
+                raise AssertionError(f"Updater: gradients and weights must be NDArrays, got {type(array).__name__}")
         indices = [idx.decode() if isinstance(idx, bytes) else idx for idx in indices]
         optimizer = self.optimizer
         optimizer._set_current_context(weights[0].context.device_id)
