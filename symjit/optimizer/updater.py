@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symjit import lr_scheduler
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.context import Context
 from symjit.ndarray import NDArray
 from symjit.optimizer.optimizer import Optimizer
@@ -144,6 +144,7 @@ def _restored(name: str, attributes: dict[str, Any], present: Optimizer) -> Opti
             f"the states were saved with the optimizer {name}, which is not registered here: define the class and"
             " register it before loading, or save the states without the optimizer"
         )
+    _check_attributes(klass, attributes)
     made = copy.copy(present) if same else klass.__new__(klass)
     if not same:
         made.sym_info = present.sym_info
@@ -165,9 +166,20 @@ def _scheduler(saved: Any, present: Any) -> Any:
             f"the states were saved with the scheduler {saved.name}, which is not known here: give the optimizer one of"
             " that class before loading"
         )
+    _check_attributes(klass, saved.attributes or {})
     made = klass.__new__(klass)
     made.__dict__.update(saved.attributes or {})
     return made
+
+
+def _check_attributes(klass: type, attributes: dict[str, Any]) -> None:
+    """Refuse attributes from a file that would take the place of methods."""
+    methods = [name for name in attributes if callable(getattr(klass, name, None))]
+    if methods:
+        raise MXNetError(
+            f"the saved attributes of {klass.__name__} have the names of its methods, {shown(methods)}: the file was"
+            " saved with another class of that name, or it is no file of optimizer states"
+        )
 
 
 def get_updater(optimizer: Optimizer) -> Updater:
