@@ -24,6 +24,7 @@ from hypothesis import given, settings
 import symjit as mx
 from symjit.io import lines
 from tests.golden import iterator_cases
+from tests.test_ndarray import compilations
 
 GOLDEN = Path(__file__).parent / "golden" / "io"
 #: What differs on purpose; the docstrings say so.
@@ -121,12 +122,26 @@ def test_a_batch_is_memory_of_its_own(large: bool, shuffle: bool) -> None:
     first = iterator.next()
     array[:] = 5
     assert first.data[0].asnumpy().max() == 1
-    first.data[0][:] = 7
-    first.data[1][:] = 7
+    for x in first.data:
+        x += 7  # in place: the buffer is given away
+        x[:] = 9
     assert [x.asnumpy().max() for x in iterator.next().data] == [1, 1]
     assert ndarray.asnumpy().max() == 1
+    if shuffle:  # the iterator has a copy
+        ndarray += 5
+        ndarray[1] = 8
     iterator.reset()
     assert [x.asnumpy().max() for x in iterator.next().data] == [1, 1]
+
+
+def test_a_batch_compiles_once() -> None:
+    iterator = mx.io.NDArrayIter(np.ones((7, 3)), mx.nd.ones(7), 2)
+    with compilations(6):  # of the whole batches, and of the ones that are filled up
+        for _ in range(3):
+            list(iterator)
+            iterator.reset()
+    with compilations(0):
+        list(iterator)
 
 
 def test_what_is_written_to_an_ndarray_is_seen() -> None:

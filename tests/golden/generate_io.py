@@ -2,8 +2,8 @@
 
 Run in the MXNet environment (see README.md): ``python generate_io.py``.
 
-Of each case a file holds the list that ``iterator_cases.play`` makes: the descriptions, then what every step gave. Sparse
-batches are written dense.
+Of each case a file holds the list that ``iterator_cases.play`` makes: the descriptions, then what every step gave.
+Sparse batches are written dense.
 """
 
 from __future__ import annotations
