@@ -71,6 +71,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "objects": lambda: SGD + b"q\0" + b"h\0)\x81" * (MANY // 3),
     "arrays that are empty": lambda: NDARRAY + b"q\0N\x85q\1" + b"h\0h\1R" * (MANY // 3 - 3),
     "the same list over and over": lambda: laughs(20),
+    "names of classes": lambda: b"".join(b"cmxnet.optimizer\nA%d\n" % n for n in range(300_000)),
+    "texts": lambda: b"".join(b"\x8c\x08\xf0\x9f\x98\x80%04d" % (n % 10_000) for n in range(MANY)),
     "too many instructions": lambda: b"N" * (2 * MANY),
     "the same array over and over": lambda: (
         b"}(K\0"

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 import symjit as mx
 from symjit.io import lines
 from tests.golden import iterator_cases
+from tests.test_ndarray import compilations
 
 GOLDEN = Path(__file__).parent / "golden" / "io"
 #: What differs on purpose; the docstrings say so.
@@ -56,6 +57,12 @@ def test_long_shuffles_as_in_mxnet(tmp_path: Path) -> None:
     golden = json.loads((GOLDEN / "orders.json").read_text())
     for count, seed in iterator_cases.LONG_ORDERS:
         assert iterator_cases.long_order(mx, tmp_path, count, seed) == golden[f"{count} by {seed}"]
+
+
+def test_signatures_as_in_mxnet() -> None:
+    golden = json.loads((GOLDEN / "signatures.json").read_text())
+    ours = iterator_cases.signatures(mx)
+    assert {name: ours.get(name) for name in golden} == golden
 
 
 # NDArrayIter ----------------------------------------------------------------------------------------------------------
@@ -121,12 +128,26 @@ def test_a_batch_is_memory_of_its_own(large: bool, shuffle: bool) -> None:
     first = iterator.next()
     array[:] = 5
     assert first.data[0].asnumpy().max() == 1
-    first.data[0][:] = 7
-    first.data[1][:] = 7
+    for x in first.data:
+        x += 7  # in place: the buffer is given away
+        x[:] = 9
     assert [x.asnumpy().max() for x in iterator.next().data] == [1, 1]
     assert ndarray.asnumpy().max() == 1
+    if shuffle:  # the iterator has a copy
+        ndarray += 5
+        ndarray[1] = 8
     iterator.reset()
     assert [x.asnumpy().max() for x in iterator.next().data] == [1, 1]
+
+
+def test_a_batch_compiles_once() -> None:
+    iterator = mx.io.NDArrayIter(np.ones((7, 3)), mx.nd.ones(7), 2)
+    with compilations(6):  # of the whole batches, and of the ones that are filled up
+        for _ in range(3):
+            list(iterator)
+            iterator.reset()
+    with compilations(0):
+        list(iterator)
 
 
 def test_what_is_written_to_an_ndarray_is_seen() -> None:
@@ -488,3 +509,41 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
             mx.io.CSVIter(data_csv=tmp_path / path if path else "", data_shape=(1,), batch_size=1)
         with pytest.raises(mx.MXNetError):
             mx.io.MNISTIter(image=tmp_path / path, label=tmp_path / path)
+
+
+@settings(max_examples=150)
+@given(kind=st.sampled_from(["csv", "svm", "images"]), draw=st.data())
+def test_any_bytes_give_batches_or_one_error(tmp_path_factory: Any, kind: str, draw: st.DataObject) -> None:
+    words = [
+        b"1",
+        b"-2.5",
+        b"0:1",
+        b"1:",
+        b":",
+        b",",
+        b" ",
+        b"\n",
+        b"\r\n",
+        b"#",
+        b"nan",
+        b"1e999",
+        b"x",
+        b"\0",
+        b"\xff",
+        b"_",
+    ]
+    idx = [header(2, 2, 2), header(1), bytes(8), b"\x1f\x8b\x08", packed(header(1, 1, 1) + b"1"), b"\xff" * 4]
+    content = b"".join(draw.draw(st.lists(st.sampled_from(idx if kind == "images" else words), max_size=12)))
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(content)
+    try:
+        if kind == "images":
+            iterator = mx.io.MNISTIter(image=path, label=path, batch_size=1, silent=True)
+        elif kind == "csv":
+            dtype = draw.draw(st.sampled_from(["float32", "int32"]))
+            iterator = mx.io.CSVIter(data_csv=path, data_shape=(2,), batch_size=2, dtype=dtype)
+        else:
+            iterator = mx.io.LibSVMIter(data_libsvm=path, data_shape=(2,), batch_size=2)
+        assert all(len(batch.data[0]) == iterator.batch_size for batch in iterator)
+    except mx.MXNetError as error:
+        assert len(str(error)) < 600

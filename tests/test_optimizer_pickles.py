@@ -279,7 +279,7 @@ def test_nothing_is_imported_or_called(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Bounds ---------------------------------------------------------------------------------------------------------------
 
-# The files of which reading begins: all others are refused, each for what it does.
+# These are states, if strange ones; all others are refused.
 HARMLESS = {"lists in a list", "names"}
 QUICK = ("marks", "views", "the same list over and over", "the same array over and over", "the same text over and over")
 QUICK += ("texts of one great character", "one long text", "a sparse array", "keys that collide", "memo", "dicts")

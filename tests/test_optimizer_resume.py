@@ -12,7 +12,9 @@ import pytest
 from symjit import ndarray as nd
 from symjit import optimizer as opt
 from symjit import random
+from symjit.base import MXNetError
 from symjit.lr_scheduler import FactorScheduler, MultiFactorScheduler
+from symjit.optimizer.states import dump_states
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "states"
 EXPECTED = np.load(GOLDEN / "expected.npz")
@@ -77,3 +79,26 @@ def test_training_goes_on_with_the_same_bits(name: str) -> None:
     for one, other in zip(weights, copies, strict=True):
         np.testing.assert_array_equal(one.asnumpy(), other.asnumpy())
     assert again.optimizer.num_update == made.num_update == STEPS
+
+
+@pytest.mark.parametrize(
+    ("attributes", "problem"),
+    [
+        ({"update": 1.0}, r"the saved attributes of SGD have the names of its methods, \['update'\]"),
+        ({"lr_scheduler": FactorScheduler(1), "lr": 0.1, "_update_count": {}}, "the names of its methods"),
+    ],
+)
+def test_attributes_that_would_hide_methods_are_refused(attributes: dict[str, Any], problem: str) -> None:
+    made = type("SGD", (), {})()
+    made.__dict__.update(attributes)
+    updater = opt.get_updater(opt.SGD())
+    with pytest.raises(MXNetError, match=problem):
+        updater.set_states(dump_states({}, made))
+    assert updater.states == {} and isinstance(updater.optimizer, opt.SGD)  # as it was
+
+
+@pytest.mark.parametrize("name", ["NoSuchOptimizer", "__class__", ""])
+def test_an_optimizer_that_is_not_registered_is_refused(name: str) -> None:
+    updater = opt.get_updater(opt.SGD())
+    with pytest.raises(MXNetError, match="which is not registered here"):
+        updater.set_states(dump_states({}, type(name, (), {})()))

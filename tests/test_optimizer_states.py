@@ -422,7 +422,7 @@ def test_buffers_of_all_kinds_are_read() -> None:
             same(load_states(each).states, wanted)
 
 
-def test_truncation_at_every_byte() -> None:
+def test_truncated_files_are_refused() -> None:
     whole = (GOLDEN / "adam.states").read_bytes()
     for data in (
         whole,

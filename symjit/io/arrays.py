@@ -11,7 +11,7 @@ from symjit.base import MXNetError, shown
 from symjit.context import Context, current_context
 from symjit.io.batches import DataBatch, DataDesc, DataIter
 from symjit.ndarray import NDArray
-from symjit.ndarray.creation import adopt, array
+from symjit.ndarray.creation import array, placed
 from symjit.ndarray.functions import internal
 from symjit.ndarray.mapped import fresh, private_copy
 
@@ -22,7 +22,7 @@ Rows: TypeAlias = slice | np.ndarray
 
 
 class _Host:
-    """An array in host memory; a batch is one contiguous copy, and then on its way to the device."""
+    """An array in host memory that nobody writes to."""
 
     def __init__(self, values: np.ndarray, where: Context) -> None:
         self.values = values
@@ -32,33 +32,38 @@ class _Host:
 
     def whole(self, order: np.ndarray | None) -> NDArray:
         """Return all examples, in an order."""
-        return self.batch(slice(0, self.shape[0]) if order is None else order, 0)
+        rows = slice(0, self.shape[0]) if order is None else order
+        return placed([self.rows(rows, 0)], self.where, owned=order is not None)[0]
 
-    def batch(self, rows: Rows, axis: int) -> NDArray:
-        """Return examples in memory of their own."""
-        return adopt(_copy(self.values, rows, axis), self.where)
+    def rows(self, rows: Rows, axis: int) -> np.ndarray:
+        """Return some examples: a view if they are neighbours."""
+        if isinstance(rows, slice):
+            return self.values[(slice(None),) * (axis % self.values.ndim) + (rows,)]
+        shape = list(self.shape)
+        shape[axis] = len(rows)
+        out = fresh(tuple(shape), self.values.dtype)
+        return self.values.take(rows, axis, out=out, mode="clip")  # other modes buffer; the rows have been checked
 
 
 class _Live:
-    """An NDArray of the program, which sees what is written to it. On CPU it is read as host memory is."""
+    """An NDArray of the program, which sees what is written to it."""
 
     def __init__(self, values: NDArray) -> None:
         self.values = values
+        self.where = values.context
         self.shape = values.shape
         self.dtype = values.dtype
 
     def whole(self, order: np.ndarray | None) -> NDArray:
         """Return all examples, in an order."""
-        return self.values if order is None else self.batch(order, 0)
+        return self.values if order is None else self.rows(order, 0)
 
-    def batch(self, rows: Rows, axis: int) -> NDArray:
-        """Return examples in memory of their own, on the array's device."""
-        where = self.values.context
-        if where.device.platform == "cpu":
-            return adopt(_copy(np.asarray(self.values.data), rows, axis), where)
-        if isinstance(rows, slice):
-            return internal("slice_axis")(self.values, axis=axis, begin=rows.start, end=rows.stop)
-        return internal("take")(self.values, array(rows, where, "int32"), axis=axis)
+    def rows(self, rows: Rows, axis: int) -> NDArray:
+        """Return some examples in memory of their own, on the array's device."""
+        if isinstance(rows, slice) and axis == 0:
+            return self.values[rows].copy()
+        numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        return internal("take")(self.values, array(numbers, self.where, "int32"), axis=axis)
 
 
 class _Dataset:
@@ -74,25 +79,16 @@ class _Dataset:
         """Return the dataset itself."""
         return self.values
 
-    def batch(self, rows: Rows, axis: int) -> NDArray:
-        """Return examples in memory of their own; they are on the first axis whatever the layout says, as in MXNet."""
+    def rows(self, rows: Rows, axis: int) -> np.ndarray:
+        """Return some examples; they are on the first axis whatever the layout says, as in MXNet."""
         if isinstance(rows, slice):
-            return adopt(private_copy(self.values[rows], np.float32), self.where)
+            return self.values[rows].astype(np.float32, copy=False)
         # HDF5 takes numbers in increasing order, each once.
         unique, back = np.unique(rows, return_inverse=True)
-        return adopt(_copy(self.values[unique].astype(np.float32, copy=False), back, 0), self.where)
+        return self.values[unique].astype(np.float32, copy=False)[back]
 
 
 Source: TypeAlias = _Host | _Live | _Dataset
-
-
-def _copy(values: np.ndarray, rows: Rows, axis: int) -> np.ndarray:
-    if isinstance(rows, slice):
-        return private_copy(values[(slice(None),) * (axis % values.ndim) + (rows,)])
-    shape = list(values.shape)
-    shape[axis] = len(rows)
-    out = fresh(tuple(shape), values.dtype)
-    return values.take(rows, axis, out=out, mode="clip")  # any other mode buffers; the rows have been checked
 
 
 def _sources(values: Any, default_name: str, where: Context, *, copies: bool) -> list[tuple[str, Source]]:
@@ -124,9 +120,7 @@ def _sources(values: Any, default_name: str, where: Context, *, copies: bool) ->
 def _source(name: str, values: Any, datasets: tuple[Any, ...], where: Context, copies: bool) -> Source:
     found: Source
     if isinstance(values, NDArray):
-        if copies:  # float32 too, for MXNet shuffles by way of NumPy
-            values = values.copy() if values.dtype is np.float32 else values.astype(np.float32)
-        found = _Live(values)
+        found = _snapshot(values) if copies else _Live(values)
     elif isinstance(values, datasets):
         found = _Dataset(values, where)
     else:
@@ -136,12 +130,21 @@ def _source(name: str, values: Any, datasets: tuple[Any, ...], where: Context, c
         try:
             # What the program writes to its array afterwards must not show up in the batches.
             with np.errstate(invalid="ignore", over="ignore"):
-                found = _Host(np.array(values, np.float32, order="C"), where)
+                found = _Host(private_copy(np.asarray(values), np.float32), where)
         except (TypeError, ValueError) as error:
             raise TypeError(f"Invalid type '{type(values)}' for {name}, {advice} ({error})") from None
     if not found.shape:
         raise IndexError(f"NDArrayIter: {shown(name)} is a scalar, expected an array with an axis of examples")
     return found
+
+
+def _snapshot(values: NDArray) -> Source:
+    """Return a source that does not see what is written to an NDArray; float32, as MXNet shuffles by way of NumPy."""
+    kept = values.copy() if values.dtype is np.float32 else values.astype(np.float32)
+    if values.context.device.platform != "cpu":
+        return _Live(kept)
+    # The copy shares its buffer until the program writes to the original, which then gets another. So does this view.
+    return _Host(np.asarray(kept.asjax()), values.context)
 
 
 class NDArrayIter(DataIter):
@@ -280,8 +283,9 @@ class NDArrayIter(DataIter):
         if _count(rows) != self.batch_size:
             self._left_over = self._numbers(rows)
             raise StopIteration
-        data, label = self._batches(self._data, rows), self._batches(self._label, rows)
-        return DataBatch(data=data, label=label, pad=self.getpad(), index=None)
+        found = self._batches(self._data + self._label, rows)
+        count = len(self._data)
+        return DataBatch(data=found[:count], label=found[count:], pad=self.getpad(), index=None)
 
     def getdata(self) -> list[NDArray]:
         """Return the inputs of the current batch."""
@@ -332,7 +336,16 @@ class NDArrayIter(DataIter):
 
     def _batches(self, sources: list[tuple[str, Source]], rows: Rows) -> list[NDArray]:
         axis = self.layout.find("N")
-        return [source.batch(rows, axis) for _, source in sources]
+        found: list[Any] = [source.rows(rows, axis) for _, source in sources]
+        to_move: dict[Context, list[int]] = {}
+        for i, (_, source) in enumerate(sources):
+            if isinstance(found[i], np.ndarray):
+                to_move.setdefault(source.where, []).append(i)
+        for where, places in to_move.items():
+            moved = placed([found[i] for i in places], where, owned=not isinstance(rows, slice))
+            for i, values in zip(places, moved, strict=True):
+                found[i] = values
+        return found
 
     def _check(self, sources: list[tuple[str, Source]], rows: Rows) -> None:
         """Check that all arrays have the examples of a batch."""

@@ -21,7 +21,6 @@ _COMMENT = re.compile(rb"#[^\n]*")
 _LINE = rb"[ \t]*+(?:[^\s:]++(?:[ \t]++[^\s:]++:[^\s:]++)*+[ \t]*+)?+\n"
 _LINES = re.compile(rb"(?:" + _LINE + rb")*+")
 
-_LONGEST = 64 << 20
 # A batch of dense rows of what is sparse in the file; more is surely not meant.
 _LARGEST = 4 << 30
 
@@ -211,9 +210,11 @@ def _rows(paths: str, name: str, shape: tuple[int, ...], batch: int, part: tuple
         )
     ranges = list(_part(files_of(paths), *part))
 
+    longest = max(1 << 20, 64 * shape[0])
+
     def lines() -> Iterator[Lines]:
         for path, begin, end in ranges:
-            yield from text_blocks(path, _LONGEST, begin, end)
+            yield from text_blocks(path, longest, begin, end)
 
     return RowStream(lines, _Parser(shape[0], f"{name} {shape}"))
 

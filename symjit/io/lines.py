@@ -14,7 +14,7 @@ from symjit.files import recognized, unreadable
 
 __all__ = ["Block", "Lines", "RowStream", "Unparsed", "files_of", "text_blocks"]
 
-_BLOCK = 1 << 22
+_BLOCK = 1 << 20
 # How much of parsed rows stays in memory from one epoch to the next; longer files are read anew, as MXNet does.
 _KEPT = 1 << 30
 _MARK = b"\xef\xbb\xbf"  # some editors put it in front of UTF-8
@@ -161,6 +161,7 @@ class RowStream:
         self._blocks = iter(self._kept) if self._complete else self._read()
         self._block: Block | None = None
         self._at = 0
+        self._error: MXNetError | None = None
 
     def take(self, outs: Sequence[np.ndarray], at: int, count: int) -> int:
         """Write the next rows to ``out[at:]`` of every array; return how many there were, at most `count`.
@@ -171,7 +172,7 @@ class RowStream:
         taken = 0
         while taken < count:
             if self._block is None or self._at == len(self._block):
-                self._block, self._at = next(self._blocks, None), 0
+                self._block, self._at = self._next(), 0
                 if self._block is None:
                     break
                 continue
@@ -180,6 +181,16 @@ class RowStream:
             taken += stop - self._at
             self._at = stop
         return taken
+
+    def _next(self) -> Block | None:
+        """Return the next block, None at the end. What is wrong stays wrong until `rewind`: it is not the end."""
+        if self._error is not None:
+            raise self._error
+        try:
+            return next(self._blocks, None)
+        except MXNetError as error:
+            self._error = error
+            raise
 
     def _read(self) -> Iterator[Block]:
         kept: list[Block] = []

@@ -12,7 +12,7 @@ from symjit.base import MXNetError
 from symjit.context import Context
 from symjit.io.batches import DataBatch, DataDesc, DataIter
 from symjit.io.lines import RowStream
-from symjit.ndarray.creation import adopt
+from symjit.ndarray.creation import placed
 from symjit.ndarray.mapped import fresh
 from symjit.ops.attrs import AttrType, Bool, DTypeName, Int, Optional, Text, Tuple
 
@@ -231,7 +231,7 @@ class RowIter(MXDataIter):
                 out[count:] = 0 if before is None else before[count:]
         if not self._round:
             self._before = [out.copy() for out in (*outs, index)]
-        data, label = (adopt(out, Context("cpu")) for out in outs)
+        data, label = placed(outs, Context("cpu"), owned=True)
         return DataBatch([data], [label], pad=pad, index=index)
 
     def _fill(self, outs: list[np.ndarray], index: np.ndarray, at: int) -> int:

@@ -17,7 +17,7 @@ from symjit.context import Context
 from symjit.files import recognized, unreadable
 from symjit.io.batches import DataBatch
 from symjit.io.loading import MXDataIter, given
-from symjit.ndarray.creation import adopt
+from symjit.ndarray.creation import placed
 from symjit.ndarray.mapped import fresh
 
 __all__ = ["MNISTIter"]
@@ -125,7 +125,8 @@ class MNISTIter(MXDataIter):
         rows, columns = self._images.shape[1:]
         data = fresh((self._size, rows * columns) if self._flat else (self._size, 1, rows, columns), np.float32)
         np.multiply(self._images[start:stop].reshape(data.shape), np.float32(1 / 256), out=data)
-        data, label = (adopt(x, Context("cpu")) for x in (data, self._labels[start:stop].astype(np.float32)))
+        arrays = [data, self._labels[start:stop].astype(np.float32)]
+        data, label = placed(arrays, Context("cpu"), owned=True)
         return DataBatch([data], [label], pad=0, index=np.zeros(self._size, np.uint64))  # MXNet does not number them
 
 

@@ -6,7 +6,6 @@ from math import sqrt
 from typing import Any
 
 from symjit import ndarray as nd
-from symjit.base import MXNetError
 from symjit.ndarray import NDArray
 from symjit.ops import optim
 from symjit.optimizer.descent import exact_bound
@@ -35,10 +34,10 @@ class GroupAdaGrad(Optimizer):
         """Return zeros, one for each row.
 
         Raises:
-            MXNetError: the weight is no matrix.
+            AssertionError: the weight is no matrix.
         """
         if len(weight.shape) != 2:
-            raise MXNetError(
+            raise AssertionError(
                 f"GroupAdaGrad: expected weights with two dimensions, got shape {weight.shape} for index {index!r};"
                 " give the others an optimizer of their own"
             )
@@ -52,11 +51,13 @@ class GroupAdaGrad(Optimizer):
         """Return the common numbers and `eps`.
 
         Raises:
-            MXNetError: the parameter has a weight decay.
+            AssertionError: the parameter has a weight decay.
         """
         common = self._common(index)
         if common["wd"] != 0:
-            raise MXNetError(f"GroupAdaGrad: weight decay is not supported, got wd={common['wd']} for index {index!r}")
+            raise AssertionError(
+                f"GroupAdaGrad: weight decay is not supported, got wd={common['wd']} for index {index!r}; leave wd at 0"
+            )
         return {**common, "clip_gradient": exact_bound(self.clip_gradient), "epsilon": self.float_stable_eps}
 
 

@@ -92,7 +92,8 @@ class Optimizer:
         self.multi_precision = multi_precision
         self.aggregate_num = 0
         if param_idx2name is not None and not isinstance(param_idx2name, dict):
-            raise TypeError(f"param_idx2name: expected a dict of indices to names, got {type(param_idx2name).__name__}")
+            kind = type(param_idx2name).__name__
+            raise AssertionError(f"param_idx2name: expected a dict of indices to names, got {kind}")
         self.idx2name: dict[Any, str] = dict(param_idx2name or {})
         self.sym_info: Any = () if sym is None else (sym.attr_dict(), sym.list_arguments())
         self.param_dict: Any = param_dict if param_dict else {}
@@ -276,9 +277,14 @@ class Optimizer:
         """Return `hyper` of each index, for updates that MXNet does in one call."""
         return [self.hyper(index) for index in indices]
 
-    def advance(self, indices: Sequence[Any]) -> list[dict[str, float]]:
-        """Count one update of each parameter and return the numbers of each, in the order in which MXNet does it."""
-        size = max(1, self.aggregate_num)
+    def advance(self, indices: Sequence[Any], size: int | None = None) -> list[dict[str, float]]:
+        """Count one update of each parameter and return the numbers of each, in the order in which MXNet does it.
+
+        Args:
+            indices: the parameters of a step.
+            size: how many of them MXNet updates in one call, as the optimizer says if None. A KVStore takes one by one.
+        """
+        size = max(1, self.aggregate_num if size is None else size)
         made: list[dict[str, float]] = []
         for start in range(0, len(indices), size):
             chunk = list(indices[start : start + size])
@@ -306,6 +312,7 @@ class Optimizer:
 
         Raises:
             NotImplementedError: the class has no rule and does not override this method.
+            AssertionError: weight or gradient is no NDArray.
             MXNetError: gradient or state do not belong to the weight.
         """
         self._run(index, weight, grad, state, False)
@@ -364,7 +371,7 @@ def _lists(index: Any, weight: Any, grad: Any, state: Any) -> tuple[list[Any], l
         raise MXNetError(f"update: expected as many weights, gradients and states as indices, got {lengths}")
     for array in (*made[1], *made[2]):
         if not isinstance(array, NDArray):
-            raise TypeError(f"update: weights and gradients must be NDArrays, got {type(array).__name__}")
+            raise AssertionError(f"update: weights and gradients must be NDArrays, got {type(array).__name__}")
     return made
 
 
@@ -377,6 +384,15 @@ def aggregation(default: int) -> int:
 def zeros_like(weight: NDArray, dtype: Any = None) -> NDArray:
     """Return zeros of a weight's shape, context and dtype, or of another dtype."""
     return nd.zeros(weight.shape, weight.context, dtype=dtype or weight.dtype)
+
+
+def __getattr__(name: str) -> Any:
+    # In MXNet this module holds the classes, which are in modules by their kind here.
+    import symjit.optimizer as package
+
+    if name in package.__all__:
+        return getattr(package, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 register = Optimizer.register

@@ -48,12 +48,12 @@ _LONG_TEXT = 1 << 12  # a text beyond this length can only be the bytes of an ar
 _MOST_TEXT = 1 << 22  # the other texts together: one character may make a text four times as long as in the file
 _GAP = 1000  # Python numbers what it remembers one after the other; optimizers of pickles may leave some out
 _LONGEST_NAME = 200
+_MOST_NAMES = 100
 _LONGEST_NUMBER = 40
 _MOST_KEY = 1 << 59  # greater integers can be chosen so that all of them meet in one place of a dict
 
 _ADVICE = "Optimizer states are arrays and numbers, and nothing else is loaded: this may be another file, or a trap."
 _DAMAGED = "The file is cut short or damaged: copy it again."
-
 
 # What Python writes, but MXNet does not.
 _REFUSED = {
@@ -230,6 +230,8 @@ class _Machine:
                     f"collection, got {shown(f'{module}.{name}')}, which was not imported",
                     f"{_ADVICE} If this is a class of your own, save the states without the optimizer.",
                 )
+            if len(self.names) == _MOST_NAMES:
+                raise self.error(f"expected at most {_MOST_NAMES} names of functions and classes, got more")
             found = self.names[module, name] = Name(kind, name)
         self.stack.append(found)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symjit import lr_scheduler
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.context import Context
 from symjit.ndarray import NDArray
 from symjit.optimizer.optimizer import Optimizer
@@ -45,6 +45,7 @@ class Updater:
 
         Raises:
             MXNetError: the lists differ in length, or a gradient or state does not belong to its weight.
+            AssertionError: a gradient or weight is no NDArray.
         """
         if isinstance(index, (list, tuple)):
             indices, grads, weights = list(index), list(grad), list(weight)
@@ -59,7 +60,7 @@ class Updater:
             return
         for array in (*grads, *weights):
             if not isinstance(array, NDArray):
-                raise TypeError(f"Updater: gradients and weights must be NDArrays, got {type(array).__name__}")
+                raise AssertionError(f"Updater: gradients and weights must be NDArrays, got {type(array).__name__}")
         indices = [idx.decode() if isinstance(idx, bytes) else idx for idx in indices]
         optimizer = self.optimizer
         optimizer._set_current_context(weights[0].context.device_id)
@@ -143,6 +144,7 @@ def _restored(name: str, attributes: dict[str, Any], present: Optimizer) -> Opti
             f"the states were saved with the optimizer {name}, which is not registered here: define the class and"
             " register it before loading, or save the states without the optimizer"
         )
+    _check_attributes(klass, attributes)
     made = copy.copy(present) if same else klass.__new__(klass)
     if not same:
         made.sym_info = present.sym_info
@@ -164,9 +166,20 @@ def _scheduler(saved: Any, present: Any) -> Any:
             f"the states were saved with the scheduler {saved.name}, which is not known here: give the optimizer one of"
             " that class before loading"
         )
+    _check_attributes(klass, saved.attributes or {})
     made = klass.__new__(klass)
     made.__dict__.update(saved.attributes or {})
     return made
+
+
+def _check_attributes(klass: type, attributes: dict[str, Any]) -> None:
+    """Refuse attributes from a file that would take the place of methods."""
+    methods = [name for name in attributes if callable(getattr(klass, name, None))]
+    if methods:
+        raise MXNetError(
+            f"the saved attributes of {klass.__name__} have the names of its methods, {shown(methods)}: the file was"
+            " saved with another class of that name, or it is no file of optimizer states"
+        )
 
 
 def get_updater(optimizer: Optimizer) -> Updater:

@@ -1,9 +1,11 @@
 """Write ``io/FAMILY.json``: what MXNet 1.9.1's iterators give, batch by batch, in the cases of ``iterator_cases.py``.
 
+``io/signatures.json`` has the arguments and defaults of the classes.
+
 Run in the MXNet environment (see README.md): ``python generate_io.py``.
 
-Of each case a file holds the list that ``iterator_cases.play`` makes: the descriptions, then what every step gave. Sparse
-batches are written dense.
+Of each case a file holds the list that ``iterator_cases.play`` makes: the descriptions, then what every step gave.
+Sparse batches are written dense.
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ def main() -> None:
             for n, seed in iterator_cases.LONG_ORDERS
         }
         (FOLDER / "orders.json").write_text(json.dumps(orders) + "\n")
+        (FOLDER / "signatures.json").write_text(json.dumps(iterator_cases.signatures(mx), indent=0) + "\n")
     print(f"{sum(f.stat().st_size for f in FOLDER.iterdir()) / 1024:.0f} KiB")
 
 

@@ -1,7 +1,7 @@
 """Write ``training/``: trajectories of training, by MXNet 1.9.1.
 
-Run in the MXNet environment (see README.md): ``python tests/golden/generate_training.py [CASE ...]`` (named cases are
-tried, nothing is written).
+Run in the MXNet environment (see README.md): ``python tests/golden/generate_training.py [NAME ...]`` (cases and scenes
+that are named are tried, nothing is written).
 
 The cases are in ``tests/training/cases.py``: each is a model of ``tests/training/models.py``, trained from the same
 parameters on the same batches, which are drawn there by NumPy. ``training/GROUP.npz`` holds, of every case:
@@ -17,6 +17,9 @@ parameters on the same batches, which are drawn there by NumPy. ``training/GROUP
 
 ``training/contexts.json`` holds ``slices``, the rows of a batch that each context of a case got, and ``split``, the
 answers of ``mx.executor_manager._split_input_slice`` on more batch sizes and loads (null where it refuses).
+
+``training/scenes.json`` holds what the scenes of ``tests/training/scenes.py`` come to, and of every method at which
+stage of a module's life it is ``allowed``: ``ok`` or the class of the exception.
 """
 
 import json
@@ -34,6 +37,7 @@ sys.path.insert(0, str(HERE.parent.parent))
 from tests.compare import relative_error  # noqa: E402
 from tests.training.cases import CONTEXTS, GROUPS  # noqa: E402
 from tests.training.run import prepared, train  # noqa: E402
+from tests.training.scenes import ACTIONS, SCENES, STAGES, allowed  # noqa: E402
 
 FOLDER = HERE / "training"
 NOISE = 2e-5
@@ -79,6 +83,8 @@ def main():
         raise SystemExit("set MXNET_SUBGRAPH_BACKEND=NONE: fused oneDNN kernels would answer instead of the operators")
     logging.disable(logging.INFO)
     if sys.argv[1:]:
+        for name in set(sys.argv[1:]) & set(SCENES):
+            print(name, json.dumps(SCENES[name](mx), indent=1))
         for cases in GROUPS.values():
             for name in set(sys.argv[1:]) & set(cases):
                 generate(name, cases[name])
@@ -97,6 +103,11 @@ def main():
         "split": [[rows, loads, divided(rows, loads)] for rows, loads in SPLITS],
     }
     (FOLDER / "contexts.json").write_text(json.dumps(facts) + "\n")
+    scenes = {
+        "allowed": {action: {stage: allowed(mx, action, stage) for stage in STAGES} for action in ACTIONS},
+        "scenes": {name: scene(mx) for name, scene in SCENES.items()},
+    }
+    (FOLDER / "scenes.json").write_text(json.dumps(scenes) + "\n")
     print(sum(file.stat().st_size for file in FOLDER.iterdir()) // 1024, "KiB")
 
 

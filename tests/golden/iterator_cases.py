@@ -6,6 +6,7 @@ The module that is asked (``mxnet`` or ``symjit``) is an argument everywhere, so
 from __future__ import annotations
 
 import gzip
+import inspect
 import itertools
 import struct
 import zlib
@@ -402,3 +403,22 @@ def families(folder: Path) -> dict[str, tuple[dict[str, Case], tuple[Path, ...]]
         "libsvm": (sparse_rows(), (folder / "svm",)),
         "mnist": (images(), (folder,)),
     }
+
+
+def signatures(mx: Any) -> dict[str, list[list[Any]] | None]:
+    """Return the arguments and defaults of all public methods of the classes, or None for what is no method."""
+    found: dict[str, Any] = {}
+    for kind in ("DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"):
+        thing = getattr(mx.io, kind)
+        maker = "__new__" if kind == "DataDesc" else "__init__"
+        for name in [maker, *(x for x in dir(thing) if not x.startswith("_") and not hasattr(tuple, x))]:
+            value = inspect.getattr_static(thing, name)
+            value = value.__func__ if isinstance(value, staticmethod) else value
+            found[f"{kind}.{name}"] = arguments(value) if inspect.isfunction(value) else None
+    return found
+
+
+def arguments(function: Callable[..., Any]) -> list[list[Any]]:
+    """Return names and defaults of arguments."""
+    listed = inspect.signature(function).parameters.values()
+    return [[x.name, None if x.default is x.empty else repr(x.default)] for x in listed]

@@ -34,6 +34,12 @@ def facts() -> dict[str, Any]:
     return json.loads((FOLDER / "contexts.json").read_text())
 
 
+@functools.cache
+def scenes() -> dict[str, Any]:
+    """Return what the scenes come to."""
+    return json.loads((FOLDER / "scenes.json").read_text())
+
+
 def same(got: Arrays, group_name: str, case: str, tolerance: float = TOLERANCE) -> None:
     """Assert that a run ended where MXNet's did, naming the step or the array where it did not."""
     want = {key: value for key, value in group(group_name)[case].items() if key != "noise"}
