@@ -226,10 +226,10 @@ def test_rates_do_not_recompile() -> None:
         return (weight - lr * grad,)
 
     rule = Rule(counted, ("lr",), 0)
-    weight, grad = arrays((3,), (3,))
+    weights, grads = arrays((3,), (3,), (3,)), arrays((3,), (3,), (3,))
     for step in range(5):
-        run(rule, [weight], [grad], [None], [{"lr": 0.1 * step}])
-    assert len(traces) == 1
+        run(rule, weights, grads, [None] * 3, [{"lr": 0.1 * step}] * 3)
+    assert len(traces) == 1  # of all parameters, since they have one shape
     first, second = (mx.optimizer.SGD(learning_rate=lr, clip_gradient=c).rule() for lr, c in ((0.1, None), (0.2, 1.0)))
     assert first == second and hash(first) == hash(second)
     assert first != mx.optimizer.SGD(momentum=0.9).rule()

@@ -160,13 +160,9 @@ def transformation(optimizer: Optimizer) -> optax.GradientTransformation:
         grads, structure = jax.tree.flatten(updates)
         weights = jax.tree.leaves(params)
         count = state.count + 1
-        packed = numbers.at(count, len(weights))
-        deltas, states = [], []
-        for index, (weight, grad, old) in enumerate(zip(weights, grads, state.states, strict=True)):
-            rng = jax.random.fold_in(jax.random.fold_in(state.key, count), index) if rule.draws else None
-            new, new_state = rule.apply(weight, grad, old, rule.unpack(packed, index), rng)
-            deltas.append(new - weight)
-            states.append(new_state)
+        rng = jax.random.fold_in(state.key, count) if rule.draws else None
+        made, states = rule.apply_all(weights, grads, state.states, numbers.at(count, len(weights)), rng)
+        deltas = [new - weight for new, weight in zip(made, weights, strict=True)]
         return jax.tree.unflatten(structure, deltas), TransformationState(count, tuple(states), state.key)
 
     return optax.GradientTransformation(init, update)
