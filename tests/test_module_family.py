@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -629,6 +630,30 @@ def test_a_batch_without_a_bucket_is_explained() -> None:
     with pytest.raises(TypeError) as caught:
         module.forward(mx.io.DataBatch([mx.nd.zeros((8, 5))], None))
     assert "bucket_key" in caught.value.__notes__[0]
+
+
+def test_the_first_batch_of_each_bucket_compiles_and_no_other() -> None:
+    compiled: list[int] = []
+
+    def listen(event: str, duration: float, **_: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled[-1] += 1
+
+    def count(param: Any) -> None:
+        compiled.append(0)
+
+    data = runs.sentence_iterator(mx)
+    data.default_bucket_key, data.provide_data = 3, [mx.io.DataDesc("data", (8, 3))]
+    module = mx.mod.BucketingModule(runs.sentence_network(mx), 3)
+    count(None)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        module.fit(data, num_epoch=2, optimizer_params=runs.SGD, batch_end_callback=count)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    # Buckets 5, 3, 5, 3, 3, 5; the rest of the first epoch's end is in the first batch of the second.
+    assert compiled[0] > 0 and compiled[1] > 0
+    assert compiled[2:6] == [0] * 4 and compiled[7:] == [0] * 6
 
 
 # Ctrl-C ---------------------------------------------------------------------------------------------------------------

@@ -222,7 +222,11 @@ def _given_away(array: NDArray) -> Any:
 def _moved(state: Sequence[Any], context: Context) -> tuple[Any, ...]:
     """Return a metric's totals where a step can add to them."""
     device = context.device
-    return tuple(x if not isinstance(x, jax.Array) or x.device == device else jax.device_put(x, device) for x in state)
+    # The zeros of the first step are moved, too: unplaced values would make a compilation of their own.
+    return tuple(
+        x if isinstance(x, jax.Array) and x.committed and x.device == device else jax.device_put(x, device)
+        for x in state
+    )
 
 
 def pinned_value(program: Program, position: int, weight: Any) -> Any:
