@@ -260,7 +260,6 @@ def sentence_network(mx: Any) -> Callable[[int], Any]:
 
     def sym_gen(length: int) -> Any:
         x = mx.sym.Embedding(mx.sym.Variable("data"), input_dim=WORDS, output_dim=FEATURES, name="embed")
-        x = mx.sym.FullyConnected(x, num_hidden=7, flatten=False, name="fc1")
         x = mx.sym.mean(x, axis=1, name=f"mean_of_{length}")
         x = mx.sym.BatchNorm(x, fix_gamma=False, name="bn")
         x = mx.sym.FullyConnected(x, num_hidden=CLASSES, name="fc2")
