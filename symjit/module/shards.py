@@ -192,13 +192,9 @@ class ShardedStep:
             if several:
                 sums = list(lax.psum(sums, _AXIS))
             by_position = dict(zip(wanted, sums, strict=True))
-            new_weights, new_states = [], []
-            for i, (position, weight, state) in enumerate(zip(positions, weights, states, strict=True)):
-                noise = None if rule_key is None else jax.random.fold_in(rule_key, i)
-                weight = pinned_value(program, position, weight)
-                made, state = rule.apply(weight, by_position[position], state, rule.unpack(packed, i), noise)
-                new_weights.append(made)
-                new_states.append(state)
+            seen = [pinned_value(program, p, weight) for p, weight in zip(positions, weights, strict=True)]
+            trained = [by_position[position] for position in positions]
+            new_weights, new_states = rule.apply_all(seen, trained, states, packed, rule_key)
             outputs, new_aux, grads = (
                 [[result[kind][i] for result in results] for i in range(len(results[0][kind]))] for kind in range(3)
             )

@@ -188,13 +188,9 @@ class Step:
                 forward_key, rule_key = jax.random.split(rng)
             outputs, new_aux, grads = program.losses(args, aux, forward_key, wanted)
             by_position = dict(zip(wanted, grads, strict=True))
-            new_weights, new_states = [], []
-            for i, (position, weight, state) in enumerate(zip(positions, weights, states, strict=True)):
-                noise = None if rule_key is None else jax.random.fold_in(rule_key, i)
-                weight = pinned_value(program, position, weight)
-                made, state = rule.apply(weight, by_position[position], state, rule.unpack(packed, i), noise)
-                new_weights.append(made)
-                new_states.append(state)
+            seen = [pinned_value(program, p, weight) for p, weight in zip(positions, weights, strict=True)]
+            trained = [by_position[position] for position in positions]
+            new_weights, new_states = rule.apply_all(seen, trained, states, packed, rule_key)
             if counted is not None:
                 named = dict(zip(label_names, labels, strict=True))
                 chosen = counted.metric.select_leaves(named, dict(zip(output_names, outputs, strict=True)))
