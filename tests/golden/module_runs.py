@@ -305,13 +305,18 @@ def sentence_parameters(mx: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return parameters(mx, sentence_network(mx)(length)[0], {"data": (BATCH, length), "softmax_label": (BATCH,)})
 
 
-def bucketing(mx: Any) -> Result:
+def bucketing(mx: Any, contexts: int = 1) -> Result:
     """Train a network of two lengths, score it and predict."""
     events: list[str] = []
     data = sentence_iterator(mx)
     names = ("switch_bucket", "prepare", "forward", "backward", "update", "get_params", "set_params")
     cls = watched(mx.mod.BucketingModule, names, events)
-    module = cls(sentence_network(mx), default_bucket_key=data.default_bucket_key, logger=Log(events))
+    module = cls(
+        sentence_network(mx),
+        default_bucket_key=data.default_bucket_key,
+        logger=Log(events),
+        context=[mx.cpu(i) for i in range(contexts)],
+    )
     events.append(f"{module.data_names} {module.output_names}")
     args, aux = sentence_parameters(mx)
 
@@ -334,6 +339,11 @@ def bucketing(mx: Any) -> Result:
     found["predicted"] = module.predict(data).asnumpy()
     events.append(f"{module.data_names} {[x[0] for x in module.label_shapes]}")
     return found, events
+
+
+def bucketing_two_contexts(mx: Any) -> Result:
+    """Train a network of two lengths on two contexts."""
+    return bucketing(mx, contexts=2)
 
 
 def save_bucketing(mx: Any, prefix: str) -> Any:
@@ -373,17 +383,19 @@ def bucketing_resumed(mx: Any) -> Result:
 # SequentialModule and Python modules ----------------------------------------------------------------------------------
 
 
-def chain(mx: Any, events: list[str], *, python_loss: bool) -> Any:
+def chain(mx: Any, events: list[str], *, python_loss: bool, contexts: int = 1) -> Any:
     """Return a chain of a Module and a second Module, or a loss in Python."""
     x = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=CLASSES if python_loss else 7, name="fc1")
     x = mx.sym.BatchNorm(x, fix_gamma=False, name="bn")
     module = mx.mod.SequentialModule(logger=Log(events))
-    module.add(mx.mod.Module(x if python_loss else mx.sym.Activation(x, act_type="tanh"), label_names=None))
+    context = [mx.cpu(i) for i in range(contexts)]
+    x = x if python_loss else mx.sym.Activation(x, act_type="tanh")
+    module.add(mx.mod.Module(x, label_names=None, context=context))
     if python_loss:
         second = mx.mod.PythonLossModule(grad_func=lambda scores, labels: hinge(scores.asnumpy(), labels.asnumpy()))
     else:
         y = mx.sym.FullyConnected(mx.sym.Variable("hidden"), num_hidden=CLASSES, name="fc2")
-        second = mx.mod.Module(mx.sym.SoftmaxOutput(y, name="softmax"), data_names=["hidden"])
+        second = mx.mod.Module(mx.sym.SoftmaxOutput(y, name="softmax"), data_names=["hidden"], context=context)
     return module.add(second, take_labels=True, auto_wiring=True)
 
 
@@ -393,9 +405,9 @@ def hinge(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(signs * scores < 1, -signs, 0).astype(np.float32)
 
 
-def _chained(mx: Any, *, python_loss: bool) -> Result:
+def _chained(mx: Any, *, python_loss: bool, contexts: int = 1) -> Result:
     events: list[str] = []
-    module, data = chain(mx, events, python_loss=python_loss), iterator(mx)
+    module, data = chain(mx, events, python_loss=python_loss, contexts=contexts), iterator(mx)
     events.append(f"{module.data_names} {module.output_names}")
     shapes = {"fc1_weight": (CLASSES if python_loss else 7, FEATURES)}
     width = shapes["fc1_weight"][0]
@@ -430,6 +442,16 @@ def sequential(mx: Any) -> Result:
 def python_loss(mx: Any) -> Result:
     """Train a Module with a loss in Python."""
     return _chained(mx, python_loss=True)
+
+
+def sequential_two_contexts(mx: Any) -> Result:
+    """Train two Modules in a chain, each on two contexts."""
+    return _chained(mx, python_loss=False, contexts=2)
+
+
+def python_loss_two_contexts(mx: Any) -> Result:
+    """Train a Module on two contexts with a loss in Python, which sees the whole batch."""
+    return _chained(mx, python_loss=True, contexts=2)
 
 
 # FeedForward ----------------------------------------------------------------------------------------------------------
@@ -494,9 +516,12 @@ RUNS: dict[str, Callable[[Any], Result]] = {
         fit,
         predict,
         bucketing,
+        bucketing_two_contexts,
         bucketing_resumed,
         sequential,
         python_loss,
+        sequential_two_contexts,
+        python_loss_two_contexts,
         feed_forward,
         feed_forward_epoch_size,
         feed_forward_long_epoch,
