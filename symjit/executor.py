@@ -113,7 +113,8 @@ class Executor:
             )
 
     @cached_property
-    def _own_products(self) -> bool:
+    def own_products(self) -> bool:
+        """Whether XLA's own matrix products are the faster ones in training on the bound shapes (CPU)."""
         return self._program.suits_own_products(self._inference)
 
     # Access ----------------------------------------------------------------------------------------------------------
@@ -197,9 +198,7 @@ class Executor:
                 self._commit(new_aux, shared=False)
             else:
                 self._forget()
-                results, new_aux, residuals = program.forward_residuals(self._wanted, self._own_products)(
-                    args, aux, key
-                )
+                results, new_aux, residuals = program.forward_residuals(self._wanted, self.own_products)(args, aux, key)
                 self._pending = residuals, (*args, *aux, *results, *new_aux)
                 if self._monitor is not None:
                     self._monitored = [*args], [*aux], key

@@ -79,7 +79,7 @@ class ShardedStep:
         updater.prepare(self.indices, [block[0] for block in arrays])
         states = [updater.states[index] for index in self.indices]
         rule: Any = optimizer.rule()
-        key = (executors[0].wanted, self._even, keep, rule.key)
+        key = (executors[0].wanted, executors[0].own_products, self._even, keep, rule.key)
         compiled = self._compiled.get(key)
         if compiled is None:
             compiled = self._compiled[key] = self._compile(rule, keep)
@@ -201,7 +201,7 @@ class ShardedStep:
             return new_weights, new_states, new_aux, outputs, grads if keep else None
 
         if not several:
-            return jax.jit(body, compiler_options=program.step_options)
+            return jax.jit(body, compiler_options=program.step_options(first.own_products))
         mapped = jax.shard_map(
             body,
             mesh=self._mesh,
@@ -211,7 +211,7 @@ class ShardedStep:
             # nothing is summed but by the psum above.
             check_vma=False,
         )
-        return jax.jit(mapped, compiler_options=program.step_options)
+        return jax.jit(mapped, compiler_options=program.step_options(first.own_products))
 
 
 def _each(shard: Any, weights: Any, others: Any, aux: Any, keys: Any, slots: int, even: bool) -> list[Any]:

@@ -131,7 +131,13 @@ class Step:
         rule: Any = optimizer.rule()
         counted = None if metric is None else metering(metric)
         label_names = tuple(labels or ())
-        key = (executor.wanted, keep, rule.key, None if counted is None else (counted.key, label_names))
+        key = (
+            executor.wanted,
+            executor.own_products,
+            keep,
+            rule.key,
+            None if counted is None else (counted.key, label_names),
+        )
         compiled = self._compiled.get(key)
         if compiled is None:
             compiled = self._compiled[key] = self._compile(rule, counted, label_names, keep)
@@ -204,7 +210,7 @@ class Step:
 
         if program.platform == "cpu":
             keep_freed()
-        return jax.jit(run, donate_argnums=(0, 1, 3), compiler_options=program.step_options)
+        return jax.jit(run, donate_argnums=(0, 1, 3), compiler_options=program.step_options(executor.own_products))
 
 
 def _given_away(array: NDArray) -> Any:
