@@ -100,8 +100,11 @@ def looking(module: mx.mod.Module, metric: Any, batch: Any) -> None:
 ADAM = {"learning_rate": 0.01}
 
 
-@pytest.mark.parametrize("optimizer", [("sgd", None), ("adam", ADAM)], ids=lambda o: o[0])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [("mlp", ("adam", ADAM)), ("convolutional", ("sgd", None))],
+    ids=["mlp by adam", "convolutional by sgd"],
+)
 def test_one_program_and_three_give_the_same(name: str, optimizer: tuple[str, Any]) -> None:
     results = []
     for way in (together, looking):
@@ -203,8 +206,18 @@ def test_gradients_that_are_added_run_apart() -> None:
     np.testing.assert_allclose(three, 3 * once._exec_group.execs[0].grad_dict["fc1_weight"].asnumpy(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("devices", [[0, 1], [0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 2, 3]], ids=str)
+SLOW = pytest.mark.slow
+PLACES = [
+    pytest.param("mlp", [0, 0, 1, 1], id="mlp on two devices twice"),
+    pytest.param("convolutional", [0, 1], id="convolutional on two devices"),
+    pytest.param("convolutional", [0, 0, 0, 0], id="convolutional on one device"),
+    pytest.param("mlp", [0, 1, 2, 3], id="mlp on four devices", marks=SLOW),
+    pytest.param("convolutional", [0, 0, 1, 1], id="convolutional on two devices twice", marks=SLOW),
+    pytest.param("convolutional", [0, 1, 2, 3], id="convolutional on four devices", marks=SLOW),
+]
+
+
+@pytest.mark.parametrize(("name", "devices"), PLACES)
 def test_contexts_step_as_executors_apart(name: str, devices: list[int]) -> None:
     results = []
     for way in (together, looking):
@@ -216,7 +229,7 @@ def test_contexts_step_as_executors_apart(name: str, devices: list[int]) -> None
     assert_same(results[0], results[1], 1e-5)
 
 
-@pytest.mark.parametrize("devices", [[0, 0, 0], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("devices", [[0, 0, 0], pytest.param([0, 1, 2], marks=SLOW)], ids=str)
 def test_uneven_contexts(devices: list[int]) -> None:
     results = []
     for way in (together, looking):
