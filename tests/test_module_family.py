@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import jax
@@ -26,7 +27,7 @@ from tests.golden import module_runs as runs
 pytestmark = pytest.mark.filterwarnings("ignore:Parameters already initialized")
 
 FOLDER = Path(__file__).resolve().parent / "golden" / "modules"
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 
 
 # Runs of MXNet -------------------------------------------------------------------------------------------------------
@@ -704,6 +705,43 @@ def test_ctrl_c_leaves_the_parameters_of_the_last_step(steps: int) -> None:
     for name, value in want.items():
         close(found[name], value, 1e-5, name)
     module.fit(runs.iterator(mx), num_epoch=1)  # and it goes on
+
+
+def flat(module: Any) -> np.ndarray:
+    found = runs.collected(module)
+    return np.concatenate([found[name].ravel() for name in sorted(found)])
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_any_moment() -> None:
+    epochs, settings = 20, {"optimizer_params": {**runs.SGD, "learning_rate": 0.01}}
+    settings["arg_params"], settings["aux_params"] = runs.parameters(
+        mx, runs.classifier(mx), {"data": (8, 6), "softmax_label": (8,)}
+    )
+    plain, data = bound()[0], runs.iterator(mx)
+    plain.init_optimizer(optimizer_params=settings["optimizer_params"])
+    states = [flat(plain)]
+    for _ in range(epochs):
+        data.reset()
+        for batch in data:
+            plain.forward_backward(batch)
+            plain.update()
+            states.append(flat(plain))
+
+    module, rng, stopped = fresh_module(), Random(1), 0
+    module.fit(runs.iterator(mx), runs.iterator(mx), num_epoch=1, **settings)  # compiles
+    for _ in range(30):
+        module.optimizer_initialized = False
+        timer = threading.Timer(rng.uniform(0, 0.15), os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            timer.start()
+            module.fit(runs.iterator(mx), runs.iterator(mx), num_epoch=epochs, force_init=True, **settings)
+            timer.cancel()
+            timer.join()
+        except KeyboardInterrupt:
+            stopped += 1
+        assert np.abs(np.stack(states) - flat(module)).max(axis=1).min() < 2e-5
+    assert stopped > 0
 
 
 def test_a_second_ctrl_c_is_not_held_back() -> None:

@@ -28,7 +28,7 @@ LAYOUT = json.loads((FOLDER / "layout.json").read_text())
 
 # Of the largest element; of float16 it is one unit in the last place. MXNet takes norms of the float16 weights where we
 # take those of their float32 copies.
-TOLERANCE = {"float32": 2e-6, "float64": 2e-6, "float16": 1.5e-3, "copy": 1e-5}
+TOLERANCE = {"float32": 2e-6, "float64": 2e-6, "float16": 1.5e-3, "copy": 5e-5}
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,7 @@ CONTEXTS: Mapping[str, Case] = {
     "one": split(1, 8),
     "two": split(2, 8),
     "two_device": split(2, 8, kvstore="device"),
+    "two_normed": split(2, 9, model="normed"),
     "two_odd": split(2, 7),
     "two_reshaped": split(2, 8, cut=5),
     "two_loaded": split(2, 10, work_load=(3, 1)),

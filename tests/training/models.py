@@ -122,6 +122,14 @@ def mlp(mx: ModuleType, bucket: int | None, bias: bool = True, multipliers: bool
     return mx.sym.SoftmaxOutput(x, name="softmax")
 
 
+def normed(mx: ModuleType, bucket: int | None) -> Any:
+    """Two layers with BatchNorm between them: the smallest network with moving averages."""
+    x = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=6, no_bias=True, name="fc1")
+    x = mx.sym.BatchNorm(x, fix_gamma=False, eps=1e-3, name="bn")
+    x = mx.sym.FullyConnected(mx.sym.Activation(x, act_type="tanh", name="tanh"), num_hidden=4, name="fc2")
+    return mx.sym.SoftmaxOutput(x, name="softmax")
+
+
 def convolutional(mx: ModuleType, bucket: int | None) -> Any:
     """Two convolutions with BatchNorm, whose gamma is trained in the first and fixed at one in the second.
 
@@ -202,6 +210,7 @@ MODELS: Mapping[str, Model] = {
     "mlp": Model(mlp, vectors, cross_entropy),
     "mlp_matrices": Model(lambda mx, bucket: mlp(mx, bucket, bias=False), vectors, cross_entropy),
     "mlp_multipliers": Model(lambda mx, bucket: mlp(mx, bucket, multipliers=True), vectors, cross_entropy),
+    "normed": Model(normed, vectors, cross_entropy),
     "convolutional": Model(convolutional, images, cross_entropy),
     "language": Model(language, sentences, cross_entropy, rows=4, default_bucket=LENGTHS[2]),
     "factors": Model(factors, scores, squared_error, rows=10),

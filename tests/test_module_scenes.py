@@ -1,0 +1,37 @@
+"""Modules in every stage of their life: what may be called, what it returns, logs and leaves behind, as in MXNet."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import symjit as mx
+from tests.training import goldens
+from tests.training.scenes import ACTIONS, SCENES, STAGES, allowed
+
+#: The others compile programs.
+QUICK = {"given_parameters", "names_refused", "optimizers_given"}
+
+
+#: MXNet computes with whatever the arrays hold; symjit says that forward has to come first.
+STRICTER = {"backward": {"initialized": "!MXNetError", "ready": "!MXNetError"}}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_allowed_early(action: str) -> None:
+    stages = ("fresh", "bound")
+    want = goldens.scenes()["allowed"][action]
+    assert {stage: allowed(mx, action, stage) for stage in stages} == {stage: want[stage] for stage in stages}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("action", ACTIONS)
+def test_allowed(action: str) -> None:
+    want = goldens.scenes()["allowed"][action] | STRICTER.get(action, {})
+    assert {stage: allowed(mx, action, stage) for stage in STAGES} == want
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in SCENES])
+def test_scene(name: str) -> None:
+    assert json.loads(json.dumps(SCENES[name](mx))) == goldens.scenes()["scenes"][name]
