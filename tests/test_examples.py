@@ -69,3 +69,12 @@ def test_optimizers_of_ones_own_learn_alike(tmp_path: pathlib.Path) -> None:
     printed, _ = run("custom_optimizer.py", folder=tmp_path)
     accuracies = [float(found) for found in re.findall(r"held-out accuracy ([0-9.]+)", printed)]
     assert len(accuracies) == 2 and min(accuracies) > 0.95
+
+
+@pytest.mark.slow
+def test_the_character_model_learns_and_writes(tmp_path: pathlib.Path) -> None:
+    printed, log = run("train_lstm_bucketing.py", "--epochs", "3", folder=tmp_path)
+    perplexities = [float(found) for found in re.findall(r"Train-perplexity=([0-9.]+)", log)]
+    assert len(perplexities) == 3 and perplexities[2] < 0.7 * perplexities[0]
+    assert "Speed:" in log
+    assert len(printed.split("it writes:\n")[1].splitlines()) == 8
