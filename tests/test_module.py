@@ -173,6 +173,15 @@ def test_outputs_and_gradients_are_readable_after_update() -> None:
     assert_same(found, wanted)
 
 
+def test_outputs_may_be_written_to() -> None:
+    module = trained()
+    for batch in batches(SHAPES["mlp"], 5):
+        module.forward_backward(batch)
+        module.update()
+        module.get_outputs()[0][0] = 7
+    assert (module.get_outputs()[0].asnumpy()[0] == 7).all()
+
+
 def test_other_batch_sizes_rebind_and_compile_once_each() -> None:
     module, metric = trained(), mx.metric.Accuracy()
     for size in (8, 5, 8, 5, 8):

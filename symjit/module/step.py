@@ -33,10 +33,12 @@ class Flight:
     def wait(self) -> None:
         """Block until one more step may be started."""
         while len(self._results) >= _IN_FLIGHT:
-            self._results.popleft().block_until_ready()
+            oldest = self._results.popleft()
+            if not oldest.is_deleted():  # by a write into an output, which follows the step
+                oldest.block_until_ready()
 
     def add(self, result: Any) -> None:
-        """Note a step by one of its results, which nobody donates."""
+        """Note a step by one of its results, which no later step donates."""
         self._results.append(result)
 
 
