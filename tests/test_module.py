@@ -173,6 +173,23 @@ def test_outputs_and_gradients_are_readable_after_update() -> None:
     assert_same(found, wanted)
 
 
+def test_a_monitor_may_begin_to_look_while_a_step_is_noted() -> None:
+    module, seen = trained(), mx.mon.Monitor(2, pattern="fc1_output")
+    module.install_monitor(seen)
+    stats = []
+    for batch in batches(SHAPES["mlp"], 4):
+        seen.tic()
+        module.forward_backward(batch)
+        module.update()
+        stats.append([name for _, name, _ in seen.toc()])
+    assert stats == [["fc1_output"], [], ["fc1_output"], []]
+    plain = trained()
+    for batch in batches(SHAPES["mlp"], 4):
+        plain.forward_backward(batch)
+        plain.update()
+    assert_same(values(module), values(plain))
+
+
 def test_outputs_may_be_written_to() -> None:
     module = trained()
     for batch in batches(SHAPES["mlp"], 5):

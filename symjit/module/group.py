@@ -13,6 +13,7 @@ from symjit.executor_manager import split_input_slice
 from symjit.io import DataDesc
 from symjit.metric import EvalMetric
 from symjit.ndarray import NDArray
+from symjit.optimizer import Updater
 from symjit.symbol import Symbol
 
 __all__ = ["ExecutorGroup"]
@@ -256,6 +257,42 @@ class ExecutorGroup:
             ]
             executor.backward(parts)
 
+    def update(self, updater: Updater, *, alone: bool) -> None:
+        """Update the parameters by the gradients in their arrays.
+
+        Args:
+            updater: updates lists of parameters: by index, or by name where contexts work together.
+            alone: each context goes by its own gradients, instead of by their sum.
+
+        Raises:
+            AssertionError: there are no gradients.
+        """
+        blocks = zip(self.param_names, self.param_arrays, self.grad_arrays, strict=True)
+        trained = [(i, *block) for i, block in enumerate(blocks) if block[2][0] is not None]
+        if not trained:
+            if not self.for_training:
+                raise AssertionError("update: re-bind with for_training=True to train")
+            return
+        pinned = self.execs[0].program.pinned
+        for _, name, weights, _ in trained:
+            if name in pinned:
+                for weight in weights:
+                    weight[:] = pinned[name]
+        count = len(self.execs)
+        if alone:
+            for k in range(count):
+                updater(
+                    [index * count + k for index, *_ in trained],
+                    [grads[k] for *_, grads in trained],
+                    [weights[k] for _, _, weights, _ in trained],
+                )
+            return
+        sums = [_sum(grads) for *_, grads in trained]
+        updater([name for _, name, _, _ in trained], sums, [weights[0] for _, _, weights, _ in trained])
+        for _, _, weights, _ in trained:
+            for weight in weights[1:]:
+                weights[0].copyto(weight)
+
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         """Return the outputs of the last forward, joined over the contexts or in a list for each."""
         found = [[e.outputs[i] for e in self.execs] for i in range(len(self.output_names))]
@@ -295,6 +332,13 @@ class ExecutorGroup:
         if pre_sliced:
             return list(labels[i])
         return [self.part(label, axis, i) for label, axis in zip(labels, self.label_layouts, strict=False)]
+
+
+def _sum(arrays: Sequence[Any]) -> Any:
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array.as_in_context(total.context)
+    return total
 
 
 def _write(executor: Executor, name: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from symjit.io import DataDesc
 from symjit.symbol import Symbol
 
-__all__ = ["check_input_names", "parse_data_desc"]
+__all__ = ["check_input_names", "other_shapes", "parse_data_desc"]
 
 _PARAMETER_ENDINGS = ("_weight", "_bias", "_gamma", "_beta")
 
@@ -75,3 +75,53 @@ def _check_names(names: Sequence[str], shapes: Sequence[DataDesc], kind: str, *,
     if throw:
         raise ValueError(message)
     warnings.warn(message, stacklevel=4)
+
+
+def other_shapes(
+    batch: Any, data: Sequence[DataDesc], labels: Sequence[DataDesc] | None
+) -> tuple[list[Any], list[Any] | None] | None:
+    """Return what a module has to be bound for to take a batch, None if it is as it is.
+
+    Args:
+        batch: anything with lists of arrays `data` and `label`, or a list of one for each context.
+        data: what the module is bound for.
+        labels: the same of its labels; a batch without labels changes their batch size alone.
+
+    Raises:
+        AssertionError: the batches of a list differ in shape.
+    """
+    parts = batch if isinstance(batch, list) else [batch]
+    shapes = [tuple(x.shape) for x in parts[0].data]
+    if len(parts) > 1:
+        if any([tuple(x.shape) for x in part.data] != shapes for part in parts):
+            raise AssertionError("All data batches in a list need to have the same shape")
+        shapes = [(shape[0] * len(parts), *shape[1:]) for shape in shapes]
+    if shapes == [tuple(x.shape) for x in data]:
+        return None
+    whole = parts[0] if len(parts) == 1 else None
+    found = getattr(whole, "provide_data", None) or _with_shapes(data, shapes)
+    wanted = getattr(whole, "provide_label", None)
+    if not wanted and labels:
+        given = getattr(parts[0], "label", None)
+        sizes = [(len(parts) * y.shape[0], *y.shape[1:]) for y in given] if given else _rebatched(labels, data, shapes)
+        wanted = _with_shapes(labels, sizes)
+    return found, wanted or None
+
+
+def _with_shapes(described: Sequence[DataDesc], shapes: Sequence[tuple[int, ...]]) -> list[DataDesc]:
+    return [DataDesc(x.name, shape, x.dtype, x.layout) for x, shape in zip(described, shapes, strict=True)]
+
+
+def _rebatched(
+    labels: Sequence[DataDesc], data: Sequence[DataDesc], shapes: Sequence[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    """Return the shapes of labels that go with data of given shapes."""
+    axes = [(DataDesc.get_batch_axis(x.layout), shape) for x, shape in zip(data, shapes, strict=True)]
+    rows = next((shape[axis] for axis, shape in axes if axis >= 0), None)
+    found = []
+    for label in labels:
+        shape, axis = list(label.shape), DataDesc.get_batch_axis(label.layout)
+        if axis >= 0 and rows is not None:
+            shape[axis] = rows
+        found.append(tuple(shape))
+    return found

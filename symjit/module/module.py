@@ -18,7 +18,7 @@ from symjit.metric import EvalMetric
 from symjit.model import load_checkpoint
 from symjit.module.base_module import BaseModule
 from symjit.module.group import ExecutorGroup
-from symjit.module.inputs import check_input_names, parse_data_desc
+from symjit.module.inputs import check_input_names, other_shapes, parse_data_desc
 from symjit.module.shards import ShardedStep
 from symjit.module.step import Flight, Step, metering
 from symjit.ndarray import NDArray
@@ -103,6 +103,7 @@ class Module(BaseModule):
         self._label_shapes: list[DataDesc] | None = None
         #: What is noted and not done: nothing, ``"forward"``, ``"backward"`` too, or ``"update"`` too.
         self._stage: str | None = None
+        self._noted: Step | ShardedStep | None = None
         self._hypers: list[dict[str, float]] = []
         #: Whether `update` leaves the step to `update_metric`, and whether gradients are kept.
         self._metric_follows, self._keeps_gradients = True, True
@@ -208,10 +209,6 @@ class Module(BaseModule):
     def _bound(self) -> ExecutorGroup:
         assert self._group is not None
         return self._group
-
-    @property
-    def _pinned(self) -> dict[str, float]:
-        return self._bound.execs[0].program.pinned
 
     @property
     def _exec_group(self) -> ExecutorGroup | None:
@@ -480,48 +477,15 @@ class Module(BaseModule):
         """
         _require(self.binded and self.params_initialized, "forward", "bind and init_params")
         self._settle()
-        self._fit_shapes(data_batch)
+        other = other_shapes(data_batch, self.data_shapes, self.label_shapes)
+        if other is not None:
+            self.reshape(*other)
         self._bound.load(data_batch)
         train = self.for_training if is_train is None else is_train
         if train and self.for_training and self._step_of() is not None:
             self._stage = "forward"
         else:
             self._bound.forward(train)
-
-    def _fit_shapes(self, batch: Any) -> None:
-        parts = batch if isinstance(batch, list) else [batch]
-        shapes = [tuple(x.shape) for x in parts[0].data]
-        if len(parts) > 1:
-            if any([tuple(x.shape) for x in part.data] != shapes for part in parts):
-                raise AssertionError("All data batches in a list need to have the same shape")
-            shapes = [(shape[0] * len(parts), *shape[1:]) for shape in shapes]
-        if shapes == [tuple(x.shape) for x in self._data_shapes]:  # type: ignore[union-attr]
-            return
-        whole = parts[0] if len(parts) == 1 else None
-        data = getattr(whole, "provide_data", None) or [
-            DataDesc(x.name, shape, x.dtype, x.layout)
-            for x, shape in zip(self._data_shapes, shapes, strict=True)  # type: ignore[arg-type]
-        ]
-        labels = getattr(whole, "provide_label", None)
-        if not labels and self._label_shapes:
-            given = getattr(parts[0], "label", None)
-            sizes = [(len(parts) * y.shape[0], *y.shape[1:]) for y in given] if given else self._labels_for(shapes)
-            labels = [
-                DataDesc(x.name, shape, x.dtype, x.layout) for x, shape in zip(self._label_shapes, sizes, strict=True)
-            ]
-        self.reshape(data, labels or None)
-
-    def _labels_for(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """Return the shapes of labels that go with data of given shapes: the batch size alone is another."""
-        axes = [(DataDesc.get_batch_axis(x.layout), shape) for x, shape in zip(self.data_shapes, shapes, strict=True)]
-        rows = next((shape[axis] for axis, shape in axes if axis >= 0), None)
-        found = []
-        for label in self.label_shapes or ():
-            shape, axis = list(label.shape), DataDesc.get_batch_axis(label.layout)
-            if axis >= 0 and rows is not None:
-                shape[axis] = rows
-            found.append(tuple(shape))
-        return found
 
     def backward(self, out_grads: Any = None) -> None:
         """Compute the gradients of the last training forward.
@@ -552,12 +516,12 @@ class Module(BaseModule):
         step = self._step_of() if self._stage == "backward" else None
         if step is None:
             self._settle()
-            self._update_apart()
+            self._bound.update(self._updater, alone=self._kvstore is None)  # type: ignore[arg-type]
             return
         assert self._optimizer is not None
         self._optimizer._set_current_context(self._context[0].device_id)
         self._hypers = self._optimizer.advance(step.indices)
-        self._stage = "update"
+        self._stage, self._noted = "update", step
         if not self._metric_follows or len(self._context) > 1:
             self._run_step()
 
@@ -596,12 +560,10 @@ class Module(BaseModule):
         return step if step.suits(self._optimizer) else None
 
     def _run_step(self, metric: EvalMetric | None = None, labels: dict[str, NDArray] | None = None) -> None:
-        stage, self._stage = self._stage, None
-        step = self._step_of()
-        if stage != "update" or step is None:
-            raise AssertionError("no step is pending")
+        """Run the step that is noted whole."""
+        step, self._stage, self._noted = self._noted, None, None
         optimizer, updater = self._optimizer, self._updater
-        assert optimizer is not None and updater is not None
+        assert step is not None and optimizer is not None and updater is not None
         if isinstance(step, ShardedStep):
             step.run(optimizer, updater, self._hypers, self._keeps_gradients)
         else:
@@ -620,40 +582,6 @@ class Module(BaseModule):
         self._bound.forward(True)
         if stage == "backward":
             self._bound.backward()
-
-    def _update_apart(self) -> None:
-        """Update the parameters by the gradients in their arrays."""
-        group, updater = self._bound, self._updater
-        assert updater is not None
-        trained = [
-            (index, name, weights, grads)
-            for index, (name, weights, grads) in enumerate(
-                zip(self._param_names, group.param_arrays, group.grad_arrays, strict=True)
-            )
-            if grads[0] is not None
-        ]
-        if not trained:
-            if not self.for_training:
-                raise AssertionError("update: re-bind with for_training=True to train")
-            return
-        for _, name, weights, _ in trained:
-            if name in self._pinned:
-                for weight in weights:
-                    weight[:] = self._pinned[name]
-        count = len(self._context)
-        if self._kvstore is None:
-            for k in range(count):
-                updater(
-                    [index * count + k for index, *_ in trained],
-                    [grads[k] for *_, grads in trained],
-                    [weights[k] for _, _, weights, _ in trained],
-                )
-            return
-        sums = [_sum(grads) for *_, grads in trained]
-        updater([name for _, name, _, _ in trained], sums, [weights[0] for _, _, weights, _ in trained])
-        for _, _, weights, _ in trained:
-            for weight in weights[1:]:
-                weights[0].copyto(weight)
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         """Return the outputs of the last forward, joined over the contexts, or for each output a list of them."""
@@ -708,13 +636,6 @@ class Module(BaseModule):
 def _require(state: bool, method: str, before: str) -> None:
     if not state:
         raise AssertionError(f"{method}: call {before} before")
-
-
-def _sum(arrays: Sequence[Any]) -> Any:
-    total = arrays[0]
-    for array in arrays[1:]:
-        total = total + array.as_in_context(total.context)
-    return total
 
 
 def _states_file(prefix: str | os.PathLike[str], epoch: int) -> str:
