@@ -190,6 +190,31 @@ def test_a_monitor_may_begin_to_look_while_a_step_is_noted() -> None:
     assert_same(values(module), values(plain))
 
 
+def test_a_callback_of_ones_own_sees_gradients_and_ours_do_not_need_them() -> None:
+    rng = np.random.RandomState(3)
+    data = mx.io.NDArrayIter(rng.uniform(-1, 1, (16, 10)).astype(np.float32), rng.randint(0, CLASSES, 16), BATCH)
+    seen: list[float] = []
+
+    def look(param: Any) -> None:
+        seen.append(float(np.abs(gradient(param.locals["self"])).sum()))
+
+    def gradient(module: mx.mod.Module) -> np.ndarray:
+        return module._exec_group.execs[0].grad_dict["fc1_weight"].asnumpy()
+
+    args, _ = trained().get_params()
+    modules = []
+    for callbacks in ([], [look]):
+        module = mx.mod.Module(mlp())
+        data.reset()
+        module.fit(
+            data, num_epoch=1, arg_params=args, batch_end_callback=[mx.callback.Speedometer(BATCH, 1), *callbacks]
+        )
+        modules.append(module)
+    assert not gradient(modules[0]).any()
+    assert len(seen) == 2 and min(seen) > 0
+    assert_same(values(modules[0]), values(modules[1]))
+
+
 def test_outputs_may_be_written_to() -> None:
     module = trained()
     for batch in batches(SHAPES["mlp"], 5):

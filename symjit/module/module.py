@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from symjit import callback
 from symjit import ndarray as nd
 from symjit import optimizer as opt
 from symjit.context import Context, cpu
@@ -626,7 +627,9 @@ class Module(BaseModule):
         _require(self.binded, "prepare", "bind")
 
     def _begin_fit(self, monitor: Any, callbacks: Any) -> None:
-        self._metric_follows, self._keeps_gradients = True, monitor is not None or bool(callbacks)
+        # Our own callbacks read the metric alone; anybody else's may look at gradients.
+        strangers = any(getattr(each, "__module__", None) != callback.__name__ for each in callbacks)
+        self._metric_follows, self._keeps_gradients = True, monitor is not None or strangers
 
     def _end_fit(self) -> None:
         self._settle()
