@@ -216,8 +216,8 @@ class _BinaryMetric(DeviceMetric):
 
     _fault = ValueError, "supports binary classification only, but a batch had labels of a third class"
 
-    def _macro(self) -> bool:
-        raise NotImplementedError(f"{type(self).__name__} must say whether it averages over updates")
+    #: Whether it averages over updates, as F1 and MCC each tell by their own attribute.
+    _macro: Callable[[], bool]
 
     def _settings(self) -> tuple[Any, ...]:
         return (self._macro(),)

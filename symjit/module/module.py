@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symjit import callback
-from symjit import ndarray as nd
 from symjit import optimizer as opt
 from symjit.context import Context, cpu
 from symjit.executor import Executor
-from symjit.initializer import InitDesc, Uniform
+from symjit.initializer import Uniform
 from symjit.io import DataDesc
 from symjit.metric import EvalMetric
 from symjit.model import load_checkpoint
 from symjit.module.base_module import BaseModule
 from symjit.module.group import ExecutorGroup
 from symjit.module.inputs import check_input_names, other_shapes, parse_data_desc
+from symjit.module.setup import blank, fill, known_kvstore, made_optimizer, states_file
 from symjit.module.shards import ShardedStep
 from symjit.module.step import Flight, Step, metering
 from symjit.ndarray import NDArray
@@ -133,7 +133,7 @@ class Module(BaseModule):
         module._arg_params, module._aux_params = args, aux
         module.params_initialized = True
         if load_optimizer_states:
-            module._preload_opt_states = _states_file(prefix, epoch)
+            module._preload_opt_states = states_file(prefix, epoch)
         return module
 
     def save_checkpoint(
@@ -152,12 +152,12 @@ class Module(BaseModule):
         self.save_params(params_file)
         logging.info('Saved checkpoint to "%s"', params_file)
         if save_optimizer_states:
-            self.save_optimizer_states(_states_file(prefix, epoch))
-            logging.info('Saved optimizer state to "%s"', _states_file(prefix, epoch))
+            self.save_optimizer_states(states_file(prefix, epoch))
+            logging.info('Saved optimizer state to "%s"', states_file(prefix, epoch))
 
     def save_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
         """Save the optimizer's states."""
-        _require(self.optimizer_initialized, "save_optimizer_states", "init_optimizer")
+        self._require("save_optimizer_states", "optimizer_initialized")
         self._settle()
         save_states_file(fname, self._updater.get_states())  # type: ignore[union-attr]
 
@@ -167,7 +167,7 @@ class Module(BaseModule):
         Raises:
             MXNetError: the file is damaged, or holds something else.
         """
-        _require(self.optimizer_initialized, "load_optimizer_states", "init_optimizer")
+        self._require("load_optimizer_states", "optimizer_initialized")
         self._settle()
         self._updater.set_states(read_states_file(fname))  # type: ignore[union-attr]
 
@@ -191,19 +191,19 @@ class Module(BaseModule):
     @property
     def data_shapes(self) -> list[DataDesc]:
         """Names and shapes of the data for which it is bound."""
-        _require(self.binded, "data_shapes", "bind")
+        self._require("data_shapes", "binded")
         return self._data_shapes  # type: ignore[return-value]
 
     @property
     def label_shapes(self) -> list[DataDesc] | None:
         """Names and shapes of the labels for which it is bound; None if it is bound without any."""
-        _require(self.binded, "label_shapes", "bind")
+        self._require("label_shapes", "binded")
         return self._label_shapes
 
     @property
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes of the outputs for the whole batch."""
-        _require(self.binded, "output_shapes", "bind")
+        self._require("output_shapes", "binded")
         return self._bound.output_shapes()
 
     @property
@@ -225,7 +225,7 @@ class Module(BaseModule):
         They are the same arrays every time; a later call brings them up to date, steps alone do not. Auxiliary states
         of several contexts are averaged.
         """
-        _require(self.params_initialized, "get_params", "init_params")
+        self._require("get_params", "params_initialized")
         self._settle()
         if self._params_dirty:
             self._sync_params_from_devices()
@@ -258,22 +258,11 @@ class Module(BaseModule):
                 "Parameters already initialized and force_init=False. init_params call ignored.", stacklevel=2
             )
             return
-        _require(self.binded, "init_params", "bind")
+        self._require("init_params", "binded")
         self._settle()
         attributes = self._symbol.attr_dict()  # type: ignore[union-attr]
         for held, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
-            for name, array in sorted(held.items()):  # type: ignore[union-attr]
-                if given is not None and name in given:
-                    if given[name] is not array:
-                        given[name].copyto(array)
-                    continue
-                if given is not None and not allow_missing:
-                    raise RuntimeError(
-                        f"{name} is not presented: the parameters given have no such array. They hold"
-                        f" {sorted(given)[:8]}; allow_missing=True leaves it to the initializer"
-                    )
-                if initializer is not None:
-                    initializer(InitDesc(name, attributes.get(name)), array)
+            fill(held, given, initializer, attributes, allow_missing)  # type: ignore[arg-type]
         self.params_initialized = True
         self._params_dirty = False
         # Given names that the network does not have are passed over here whatever `allow_extra` says, as in MXNet.
@@ -338,8 +327,8 @@ class Module(BaseModule):
         """
         if force_rebind:
             self._settle()
-            if self.binded and self.params_initialized:
-                self._keep_params()
+            if self.binded and self._params_dirty:
+                self._sync_params_from_devices()
             self._reset_bind()
         if self.binded:
             self.logger.warning("Already bound, ignoring bind()")
@@ -373,8 +362,8 @@ class Module(BaseModule):
         elif self.params_initialized:
             self._group.set_params(self._arg_params, self._aux_params)  # type: ignore[arg-type]
         else:
-            self._arg_params = _blank(self._param_names, self._group.param_arrays)
-            self._aux_params = _blank(self._aux_names, self._group.aux_arrays)
+            self._arg_params = blank(self._param_names, self._group.param_arrays)
+            self._aux_params = blank(self._aux_names, self._group.aux_arrays)
         if shared_module is not None and shared_module.optimizer_initialized:
             self.borrow_optimizer(shared_module)
         self.binded = True
@@ -384,10 +373,6 @@ class Module(BaseModule):
         self._group, self._data_shapes, self._label_shapes = None, None, None
         self._step = None
 
-    def _keep_params(self) -> None:
-        if self._params_dirty:
-            self._sync_params_from_devices()
-
     def reshape(self, data_shapes: Sequence[Any], label_shapes: Sequence[Any] | None = None) -> None:
         """Bind for other shapes of the inputs; parameters and optimizer stay.
 
@@ -395,7 +380,7 @@ class Module(BaseModule):
             ValueError: the names of data are not those of the module.
             MXNetError: shapes contradict each other.
         """
-        _require(self.binded, "reshape", "bind")
+        self._require("reshape", "binded")
         self._settle()
         shapes = parse_data_desc(self._data_names, self._label_names, data_shapes, label_shapes)
         self._bound.reshape(*shapes)
@@ -424,33 +409,19 @@ class Module(BaseModule):
             ValueError: the optimizer, or with several contexts the kvstore, has an unknown name.
             TypeError: with several contexts, `kvstore` is neither a name nor None.
         """
-        _require(self.binded and self.params_initialized, "init_optimizer", "bind and init_params")
+        self._require("init_optimizer", "binded", "params_initialized")
         if self.optimizer_initialized and not force_init:
             self.logger.warning("optimizer already initialized, ignoring...")
             return
         self._settle()
         if self._params_dirty:
             self._sync_params_from_devices()
-        self._kvstore = None if len(self._context) == 1 else _known_kvstore(kvstore)
+        self._kvstore = None if len(self._context) == 1 else known_kvstore(kvstore)
         self._update_on_kvstore = self._kvstore is not None
         count = 1 if self._update_on_kvstore else len(self._context)
         names = {i * count + k: name for k in range(count) for i, name in enumerate(self._param_names)}
         rescale = 1.0 / self._bound.batch_size  # type: ignore[operator]
-        if isinstance(optimizer, str):
-            given = dict(optimizer_params)
-            given.setdefault("rescale_grad", rescale)
-            optimizer = opt.create(optimizer, sym=self._symbol, param_idx2name=names, **given)
-        else:
-            if not isinstance(optimizer, opt.Optimizer):
-                raise AssertionError(f"init_optimizer: expected a name or an Optimizer, got {type(optimizer).__name__}")
-            if optimizer.rescale_grad != rescale:
-                warnings.warn(
-                    "Optimizer created manually outside Module but rescale_grad is not normalized to"
-                    f" 1.0/batch_size/num_workers ({optimizer.rescale_grad} vs. {rescale}). Is this intended?",
-                    stacklevel=2,
-                )
-            if not optimizer.idx2name:
-                optimizer.idx2name = dict(names)
+        optimizer = made_optimizer(optimizer, optimizer_params, self._symbol, names, rescale)
         self._optimizer, self._updater = optimizer, opt.get_updater(optimizer)
         self.optimizer_initialized = True
         if self._preload_opt_states is not None:
@@ -459,7 +430,7 @@ class Module(BaseModule):
 
     def borrow_optimizer(self, shared_module: Module) -> None:
         """Use the optimizer of another module, and its states."""
-        _require(shared_module.optimizer_initialized, "borrow_optimizer", "init_optimizer of the shared module")
+        shared_module._require("borrow_optimizer", "optimizer_initialized")
         self._optimizer, self._updater = shared_module._optimizer, shared_module._updater
         self._kvstore, self._update_on_kvstore = shared_module._kvstore, shared_module._update_on_kvstore
         self.optimizer_initialized = True
@@ -476,7 +447,7 @@ class Module(BaseModule):
         Raises:
             MXNetError: shapes do not fit the network.
         """
-        _require(self.binded and self.params_initialized, "forward", "bind and init_params")
+        self._require("forward", "binded", "params_initialized")
         self._settle()
         other = other_shapes(data_batch, self.data_shapes, self.label_shapes)
         if other is not None:
@@ -497,9 +468,7 @@ class Module(BaseModule):
         Raises:
             MXNetError: there was no training forward, or a head gradient is needed and not given.
         """
-        _require(self.binded and self.params_initialized, "backward", "bind and init_params")
-        if not self.for_training:
-            raise AssertionError("backward: re-bind with for_training=True to run backward")
+        self._require("backward", "binded", "params_initialized", "for_training")
         if self._stage == "forward" and out_grads is None:
             self._stage = "backward"
             return
@@ -508,11 +477,7 @@ class Module(BaseModule):
 
     def update(self) -> None:
         """Update the parameters by the optimizer and the gradients of the last `backward`."""
-        _require(
-            self.binded and self.params_initialized and self.optimizer_initialized,
-            "update",
-            "bind, init_params and init_optimizer",
-        )
+        self._require("update", "binded", "params_initialized", "optimizer_initialized")
         self._params_dirty = True
         step = self._step_of() if self._stage == "backward" else None
         if step is None:
@@ -586,23 +551,19 @@ class Module(BaseModule):
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         """Return the outputs of the last forward, joined over the contexts, or for each output a list of them."""
-        _require(self.binded and self.params_initialized, "get_outputs", "bind and init_params")
+        self._require("get_outputs", "binded", "params_initialized")
         self._settle()
         return self._bound.get_outputs(merge_multi_context)
 
     def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
         """Return the gradients of the data, joined over the contexts, or for each a list of them."""
-        _require(
-            self.binded and self.params_initialized and self.inputs_need_grad,
-            "get_input_grads",
-            "bind(inputs_need_grad=True) and init_params",
-        )
+        self._require("get_input_grads", "binded", "params_initialized", "inputs_need_grad")
         self._settle()
         return self._bound.get_input_grads(merge_multi_context)
 
     def get_states(self, merge_multi_context: bool = True) -> list[list[NDArray]]:
         """Return the states, for each a list over the contexts; `merge_multi_context` has to be False, as in MXNet."""
-        _require(self.binded and self.params_initialized, "get_states", "bind and init_params")
+        self._require("get_states", "binded", "params_initialized")
         if merge_multi_context:
             raise AssertionError("merge_multi_context=True is not supported for get_states yet: pass False")
         self._settle()
@@ -610,13 +571,13 @@ class Module(BaseModule):
 
     def set_states(self, states: Sequence[Any] | None = None, value: float | None = None) -> None:
         """Set the states: from arrays, or all to one number."""
-        _require(self.binded and self.params_initialized, "set_states", "bind and init_params")
+        self._require("set_states", "binded", "params_initialized")
         self._settle()
         self._bound.set_states(states, value)
 
     def install_monitor(self, mon: Any) -> None:
         """Show every operator's outputs to a monitor; steps at which it looks run apart."""
-        _require(self.binded, "install_monitor", "bind")
+        self._require("install_monitor", "binded")
         self._settle()
         self._monitors.append(mon)
         for executor in self._bound.execs:
@@ -624,7 +585,7 @@ class Module(BaseModule):
 
     def prepare(self, data_batch: Any, sparse_row_id_fn: Any = None) -> None:
         """Get ready for a batch; nothing is to be done for dense parameters."""
-        _require(self.binded, "prepare", "bind")
+        self._require("prepare", "binded")
 
     def _begin_fit(self, monitor: Any, callbacks: Any) -> None:
         # Our own callbacks read the metric alone; anybody else's may look at gradients.
@@ -634,28 +595,3 @@ class Module(BaseModule):
     def _end_fit(self) -> None:
         self._settle()
         self._metric_follows, self._keeps_gradients = True, True
-
-
-def _require(state: bool, method: str, before: str) -> None:
-    if not state:
-        raise AssertionError(f"{method}: call {before} before")
-
-
-def _states_file(prefix: str | os.PathLike[str], epoch: int) -> str:
-    return f"{os.fspath(prefix)}-{epoch:04d}.states"
-
-
-def _blank(names: Sequence[str], blocks: Sequence[Sequence[NDArray]]) -> dict[str, NDArray]:
-    return {name: nd.zeros(block[0].shape, cpu(), block[0].dtype) for name, block in zip(names, blocks, strict=True)}
-
-
-def _known_kvstore(kvstore: Any) -> Any:
-    """Return what `kvstore` stands for; between the contexts of one process all of them sum gradients."""
-    known = ("local", "local_update_cpu", "local_allreduce_cpu", "local_allreduce_device", "device", "nccl")
-    if kvstore is None:
-        return None
-    if not isinstance(kvstore, str):
-        raise TypeError(f"kvstore must be the name of one or None, got {type(kvstore).__name__}")
-    if kvstore not in known:
-        raise ValueError(f"init_optimizer: unknown kvstore {kvstore!r}; within a process there are {', '.join(known)}")
-    return kvstore
