@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -175,14 +176,16 @@ class NDArrayIter(DataIter):
         idx: the permutation last drawn; each is applied to the order before it.
 
     Raises:
-        TypeError: something that is not an array.
+        TypeError: something that is not an array, or no `batch_size`.
         AssertionError: `data` is None or an empty list; `next` after the end of a batch that was never made.
         IndexError: with `shuffle`, an array that is shorter than the first input.
-        MXNetError: without, at the batch that is not there.
+        MXNetError: without, at the batch that is not there; a `batch_size` that is no int or below 1; `getdata` and
+            `getlabel` before the first batch.
 
-    Deviations from MXNet: `reset` of a shuffled iterator copies nothing. A dict given is not changed. Labels longer
-    than the inputs are cut in the last batch too. Shuffling moves examples, also where the layout does not have them
-    first, and those of an ``h5py.Dataset`` like those of the arrays beside it. Sparse arrays are not supported yet.
+    Deviations from MXNet: a bad `batch_size` is refused at once. `reset` of a shuffled iterator copies nothing. A dict
+    given is not changed. Labels longer than the inputs are cut in the last batch too. Shuffling moves examples, also
+    where the layout does not have them first, and those of an ``h5py.Dataset`` like those of the arrays beside it.
+    Sparse arrays are not supported yet.
     """
 
     def __init__(
@@ -196,6 +199,10 @@ class NDArrayIter(DataIter):
         label_name: str = "softmax_label",
         layout: str = "NCHW",
     ) -> None:
+        if batch_size is None or not isinstance(batch_size, Integral) or batch_size < 1:
+            kind = TypeError if batch_size is None else MXNetError
+            raise kind(f"NDArrayIter: batch_size: expected an int of at least 1, got {batch_size!r}")
+        batch_size = int(batch_size)
         super().__init__(batch_size)
         where = current_context()
         self._data = _sources(data, data_name, where, copies=shuffle)
@@ -309,6 +316,8 @@ class NDArrayIter(DataIter):
         start, stop, total = self.cursor, self.cursor + self.batch_size, self.num_data
         if start >= total:
             raise AssertionError("NDArrayIter: the epoch has ended, call reset()")
+        if start <= -self.batch_size:
+            raise MXNetError("NDArrayIter: there is no batch yet, call next() or iter_next() first")
         if self._starts_with_left_over():
             if self._left_over is None:
                 raise AssertionError("NDArrayIter: examples are to be rolled over, but the last batch was never taken")

@@ -6,17 +6,22 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from symjit.base import MXNetError, shown
+from symjit.io.decimals import decimals
 from symjit.io.lines import Lines, RowStream, Unparsed, files_of, text_blocks
 from symjit.io.loading import RowIter, given, required
 
 __all__ = ["LibSVMIter"]
 
+#: All numbers in turn, labels, indices and values; how many pairs every line has that is not empty; their numbers.
+_Numbers: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+
 _COMMENT = re.compile(rb"#[^\n]*")
+_QUERY = re.compile(rb"(?m)^([ \t]*+[^\s:]++)[ \t]++qid:\d++(?=\s)")  # of files for ranking; not used
 # A label and pairs. Possessive: what has been matched is never tried another way.
 _LINE = rb"[ \t]*+(?:[^\s:]++(?:[ \t]++[^\s:]++:[^\s:]++)*+[ \t]*+)?+\n"
 _LINES = re.compile(rb"(?:" + _LINE + rb")*+")
@@ -63,8 +68,33 @@ class _Parser:
     def __call__(self, text: bytes) -> _Sparse:
         if b"#" in text:
             text = _COMMENT.sub(b"", text)
+        if b"qid" in text:
+            text = _QUERY.sub(rb"\1", text)
         if not text.endswith(b"\n"):
             text += b"\n"
+        numbers, pairs, lines = self._plain(text) or self._usual(text)
+        indptr = np.concatenate([[0], np.cumsum(pairs)])
+        places = 2 * indptr[:-1] + np.arange(len(lines))
+        rest = np.delete(numbers, places).reshape(-1, 2)
+        self._check(rest[:, 0], indptr, lines)
+        with np.errstate(over="ignore"):
+            numbers, values = numbers[places].astype(np.float32), rest[:, 1].astype(np.float32)
+        return _Sparse(numbers, indptr, rest[:, 0].astype(np.int64), values)
+
+    def _plain(self, text: bytes) -> _Numbers | None:
+        """Return the numbers if there are single blanks, no empty lines and no unusual numbers, which is fastest."""
+        found = decimals(text.replace(b" \n", b"\n"), b" :\n")
+        if found is None:
+            return None
+        numbers, ends = found
+        colons = ends == ord(":")
+        if colons[0] or (colons[1:] != (ends[:-1] == ord(" "))).any():
+            return None
+        pairs = np.diff(np.cumsum(colons)[ends == ord("\n")], prepend=0)
+        return numbers, pairs, np.arange(len(pairs))
+
+    def _usual(self, text: bytes) -> _Numbers:
+        """Return the numbers in lines of any allowed form."""
         if b"_" in text or _LINES.fullmatch(text) is None:
             self._refuse(text)
         try:
@@ -76,12 +106,7 @@ class _Parser:
         characters = np.frombuffer(text, np.uint8)
         ends = np.flatnonzero(characters == ord("\n"))
         pairs = np.diff(np.searchsorted(np.flatnonzero(characters == ord(":")), ends), prepend=0)[lines]
-        indptr = np.concatenate([[0], np.cumsum(pairs)])
-        places = 2 * indptr[:-1] + np.arange(len(lines))
-        rest = np.delete(numbers, places).reshape(-1, 2)
-        self._check(rest[:, 0], indptr, lines)
-        values = rest[:, 1].astype(np.float32)
-        return _Sparse(numbers[places].astype(np.float32), indptr, rest[:, 0].astype(np.int64), values)
+        return numbers, pairs, lines
 
     def _check(self, columns: np.ndarray, indptr: np.ndarray, lines: np.ndarray) -> None:
         follows = np.ones(len(columns), bool)
@@ -121,7 +146,7 @@ class LibSVMIter(RowIter):
     """Iterate over the rows of LibSVM files in batches. Source: MXNet ``mx.io.LibSVMIter``.
 
     A line is one example: a label, then ``index:value`` pairs, with indices that start at 0 and increase. What follows
-    ``#`` is a comment.
+    ``#`` is a comment; ``qid:number`` after the label is passed over.
 
     Args:
         data_libsvm: a file, a folder whose files are read by name, or several of them between ``;``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from symjit.files import recognized, unreadable
 
 __all__ = ["Block", "Lines", "RowStream", "Unparsed", "files_of", "text_blocks"]
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18  # what is made of a block stays in a processor's cache
 # How much of parsed rows stays in memory from one epoch to the next; longer files are read anew, as MXNet does.
 _KEPT = 1 << 30
 _MARK = b"\xef\xbb\xbf"  # some editors put it in front of UTF-8
@@ -81,7 +81,7 @@ def files_of(paths: str) -> list[str]:
 
 
 def text_blocks(path: str, longest: int, begin: int = 0, end: int | None = None) -> Iterator[Lines]:
-    """Read a text file in blocks of whole lines.
+    """Read a text file in blocks of whole lines, which a carriage return ends, too.
 
     Args:
         path: the file.
@@ -101,22 +101,25 @@ def text_blocks(path: str, longest: int, begin: int = 0, end: int | None = None)
                 raise MXNetError(f"{path}: expected lines of text, found {what}. {advice}")
             if end is not None:
                 handle.seek(end)
-                end += len(handle.readline())
+                end += _rest_of_line(handle, path, longest)
             number = 1 + _line_feeds(path, begin)
             at = len(_MARK) if head.startswith(_MARK) else 0
             if begin:
                 handle.seek(begin)
-                at = begin + len(handle.readline())
+                at = begin + _rest_of_line(handle, path, longest)
                 number += 1
             handle.seek(at)
             while end is None or at < end:
-                read = handle.read(_BLOCK if end is None else min(_BLOCK, end - at))
+                size = max(_BLOCK, len(rest))  # a long line in few pieces
+                read = handle.read(size if end is None else min(size, end - at))
                 if not read:
                     break
                 at += len(read)
                 text = rest + read
                 if b"\r" in text:
-                    text = text.replace(b"\r\n", b"\n")
+                    # Its line feed may follow in the next block.
+                    held = text.endswith(b"\r")
+                    text = text[: len(text) - held].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + b"\r" * held
                 cut = text.rfind(b"\n") + 1
                 text, rest = text[:cut], text[cut:]
                 if text:
@@ -128,7 +131,17 @@ def text_blocks(path: str, longest: int, begin: int = 0, end: int | None = None)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     if rest:
-        yield Lines(path, number, rest)
+        yield Lines(path, number, rest.rstrip(b"\r"))
+
+
+def _rest_of_line(handle: BinaryIO, path: str, longest: int) -> int:
+    """Return how many bytes of its line a file has from here on, its line feed included."""
+    start = handle.tell()
+    while (read := handle.readline(_BLOCK)) and not read.endswith(b"\n"):
+        if handle.tell() - start > longest:
+            problem = f"the line is longer than {longest} bytes; expected one example"
+            raise MXNetError(f"{path}, offset {start}: {problem}")
+    return handle.tell() - start
 
 
 def _line_feeds(path: str, size: int) -> int:

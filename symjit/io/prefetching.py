@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -10,7 +11,7 @@ from symjit.io.batches import DataBatch, DataDesc, DataIter
 
 __all__ = ["PrefetchingIter"]
 
-# How long closing waits for a thread that is inside of somebody else's iterator; it is a daemon, so it may be left.
+# How long closing waits for threads that are inside of somebody else's iterator; they are daemons, so they may be left.
 _PATIENCE = 5.0
 
 
@@ -59,25 +60,29 @@ class _Worker:
         with self._changed:
             self._changed.wait_for(lambda: not self._wanted or self._closed)
 
-    def made(self) -> DataBatch | None:
-        """Wait for the batch and return it, or None at the end; raise what the iterator raised."""
+    def made(self) -> tuple[DataBatch | None, BaseException | None]:
+        """Wait for the batch and return it, or None at the end, and what the iterator raised."""
         self.idle()
-        if self._error is not None:
-            raise self._error
-        return self._batch
+        return self._batch, self._error
 
     def close(self) -> None:
-        """End the thread; a batch that is being made is finished first."""
+        """Have the thread end; a batch that is being made is finished first."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the thread has ended, but not for long."""
         if self._thread is not threading.current_thread():
-            self._thread.join(_PATIENCE)
+            self._thread.join(max(0.0, seconds))
 
 
 def _close(workers: list[_Worker]) -> None:
     for worker in workers:
         worker.close()
+    until = time.monotonic() + _PATIENCE
+    for worker in workers:
+        worker.wait(until - time.monotonic())
 
 
 class PrefetchingIter(DataIter):
@@ -98,8 +103,10 @@ class PrefetchingIter(DataIter):
         AssertionError: there are no iterators; from `next`, they end at different batches or differ in pad.
         KeyError: from `provide_data` and `provide_label`, a name has no new name.
 
-    What an iterator raises in its thread, `next` raises here. Deviations from MXNet, which waits forever then; `close`
-    is new, and batches without labels are taken.
+    What an iterator raises in its thread, `next` raises here; of several iterators, until `reset`.
+
+    Deviations from MXNet, which waits for ever then: `close` is new, batches without labels are taken, and batches keep
+    a `bucket_key` and descriptions of their own, those of the first iterator deciding for all.
     """
 
     def __init__(
@@ -116,6 +123,8 @@ class PrefetchingIter(DataIter):
         self.rename_data = rename_data
         self.rename_label = rename_label
         self.batch_size = self.provide_data[0][1][0]
+        if hasattr(self.iters[0], "default_bucket_key"):
+            self.default_bucket_key = self.iters[0].default_bucket_key  # type: ignore[attr-defined]
         self.current_batch: DataBatch | None = None
         self._ended = False
         self._workers = [_Worker(source) for source in self.iters]
@@ -142,9 +151,10 @@ class PrefetchingIter(DataIter):
         self._check_open()
         for worker in self._workers:
             worker.idle()
-        self._ended = False
+        self._ended = True  # there are no batches should one of the iterators fail
         for source in self.iters:
             source.reset()
+        self._ended = False
         self._want()
 
     def iter_next(self) -> bool:
@@ -154,11 +164,14 @@ class PrefetchingIter(DataIter):
             return False
         made = []
         for worker in self._workers:
-            try:
-                made.append(worker.made())
-            except BaseException:
-                worker.want()  # who calls again gets what comes after it, beside what the others have ready
-                raise
+            batch, error = worker.made()
+            if error is not None:
+                # Who calls again gets what comes after it. Not beside another iterator: which of that one's batches it
+                # belongs to is unknown, so the error stays until reset.
+                if self.n_iter == 1:
+                    worker.want()
+                raise error
+            made.append(batch)
         batches = [batch for batch in made if batch is not None]
         if len({() if batch is None else batch.pad for batch in made}) > 1:
             seen = ", ".join("the end" if batch is None else f"pad {batch.pad}" for batch in made)
@@ -166,15 +179,22 @@ class PrefetchingIter(DataIter):
         if not batches:
             self._ended = True
             return False
-        self._want()
+        described = (
+            [
+                getattr(batch, word, None) or getattr(source, word)
+                for batch, source in zip(batches, self.iters, strict=True)
+            ]
+            for word in ("provide_data", "provide_label")
+        )
         self.current_batch = DataBatch(
             [x for batch in batches for x in batch.data or ()],
             [x for batch in batches for x in batch.label or ()],
             batches[0].pad,
             batches[0].index,
-            provide_data=self.provide_data,
-            provide_label=self.provide_label,
+            getattr(batches[0], "bucket_key", None),
+            *map(_renamed, described, (self.rename_data, self.rename_label)),
         )
+        self._want()
         return True
 
     def next(self) -> DataBatch:

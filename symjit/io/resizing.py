@@ -19,8 +19,8 @@ class ResizeIter(DataIter):
         size: batches per epoch.
         reset_internal: whether `reset` also resets `data_iter`; if not, the next epoch goes on where this one ended.
 
-    Raises:
-        StopIteration: from `next`, at the end of an epoch, and if `data_iter` has no batch even after its reset.
+    Deviation from MXNet: batches in buckets keep their `bucket_key` and descriptions, so that a `BucketingModule` can
+    train on them.
     """
 
     def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
@@ -53,6 +53,17 @@ class ResizeIter(DataIter):
             self.current_batch = self.data_iter.next()
         self.cur += 1
         return True
+
+    def next(self) -> DataBatch:
+        """Return the next batch.
+
+        Raises:
+            StopIteration: the epoch has ended, or the other iterator has no batch even after its reset.
+        """
+        made, now = super().next(), self._current()
+        for word in ("bucket_key", "provide_data", "provide_label"):
+            setattr(made, word, getattr(now, word, None))  # a program's own batches may be without
+        return made
 
     def getdata(self) -> Any:
         """Return the inputs of the current batch."""

@@ -47,7 +47,8 @@ def play(iterator: Any, steps: str) -> list[Any]:
 
     Args:
         iterator: the iterator.
-        steps: ``e`` the rest of the epoch, ``n`` one batch, ``i`` iter_next and getters, ``r`` reset, ``h`` hard_reset.
+        steps: ``e`` the rest of the epoch, ``n`` one batch, ``i`` iter_next and getters, ``g`` getdata alone, ``r``
+            reset, ``h`` hard_reset.
     """
     seen: list[Any] = [described(iterator)]
     try:
@@ -56,6 +57,8 @@ def play(iterator: Any, steps: str) -> list[Any]:
                 iterator.reset()
             elif step == "h":
                 iterator.hard_reset()
+            elif step == "g":
+                seen.append([plain(x) for x in iterator.getdata()])
             elif step == "i":
                 moved = iterator.iter_next()
                 parts = [iterator.getdata(), iterator.getlabel()] if moved else []
@@ -109,7 +112,7 @@ def arrays() -> dict[str, Case]:
         cases[f"shuffled, {mode}"] = plain_arrays(7, 3, mode, True), "erererehe"
         cases[f"shuffled, larger than the data, {mode}"] = plain_arrays(3, 5, mode, True), "ererer"
         cases[f"without labels, {mode}"] = plain_arrays(7, 3, mode, False, False), "ererer"
-        for steps in ["nrnrnnre", "nnnrrnhe", "ehere", "eere", "iiiiri", "nnhererr"]:
+        for steps in ["nrnrnnre", "nnnrrnhe", "ehere", "eere", "iiiiri", "nnhererr", "gn", "nrg", "ngeg"]:
             cases[f"{steps}, {mode}"] = plain_arrays(7, 3, mode, False), steps
     cases["another word"] = plain_arrays(7, 3, "Pad", False), "erer"
     several = {
@@ -136,6 +139,7 @@ def arrays() -> dict[str, Case]:
         "labels too short": lambda mx: mx.io.NDArrayIter(rows(4), np.arange(3), 3),
         "labels too short, never reached": lambda mx: mx.io.NDArrayIter(rows(4), np.arange(3), 3, False, "discard"),
         "labels too short, shuffled": lambda mx: mx.io.NDArrayIter(rows(4), np.arange(3), 3, True),
+        "no batch_size": lambda mx: mx.io.NDArrayIter(rows(4), None, None),
         "no data": lambda mx: mx.io.NDArrayIter(None),
         "empty list": lambda mx: mx.io.NDArrayIter([]),
         "tuple": lambda mx: mx.io.NDArrayIter((rows(3), rows(3))),
@@ -196,6 +200,8 @@ CSV = {
     "integers.csv": "1,2,3\n2147483647,-2147483648,0\n",
     "long.csv": "9223372036854775807,-9223372036854775808,16777217\n1,2,3\n",
     "fractions.csv": "1.5,2.9,-3.9\n4,5,6\n",
+    "returns.csv": "1,2,3\r2,3,4\r3,4,5",
+    "signs.csv": "+1,-2,-0\n-.5,+0.25,-inf\n1.5e+3,-2E-1,007\n",
     "mark.csv": "\ufeff1,2,3\n2,3,4\n",
     "empty.csv": "",
     "text.csv": "2,x,4\n1,2,3\n",
@@ -263,7 +269,20 @@ def tables() -> dict[str, Case]:
         "float32": (csv("four.csv", batch_size=2, dtype="float32"), "e"),
         "fractions as int32": (csv("fractions.csv", batch_size=2, dtype="int32"), "e"),
     }
-    for name in ("windows", "blank", "spaces", "trailing", "numbers", "mark", "text", "header", "hole", "narrow"):
+    for name in (
+        "windows",
+        "blank",
+        "spaces",
+        "trailing",
+        "numbers",
+        "returns",
+        "signs",
+        "mark",
+        "text",
+        "header",
+        "hole",
+        "narrow",
+    ):
         cases[name] = csv(f"{name}.csv", batch_size=1), "e"
     return cases | {name: (csv(f"{name}.csv", batch_size=1), "e") for name in ("wide", "empty")}
 
@@ -274,6 +293,8 @@ SVM = {
     "short.svm": "1.0\n-2.0 0:0.125\n",
     "comments.svm": "# first\n1 0:1 # one\n\n  2  1:2 \n3\t2:3\r\n",
     "parts.svm": "".join(f"{i} {i % 3}:{'1' * (1 + i % 5)}\n" for i in range(20)),
+    "queries.svm": "1 qid:1 0:1\n-2 qid:20\n3  qid:3 1:2 2:4\n",
+    "signs.svm": "+1 0:+1 1:-1\n-1.5 0:.5 2:5.\n1e1 1:-2.5E-1 \n7",
     "negative.svm": "2 -1:1\n1 0:1\n",
     "empty.svm": "",
     "folder/a.svm": "1 0:1\n2 1:1\n",
@@ -315,7 +336,7 @@ def sparse_rows() -> dict[str, Case]:
     for parts in (2, 3, 7):
         for part in range(parts):
             cases[f"part {part} of {parts}"] = svm("parts.svm", num_parts=parts, part_index=part, batch_size=1), "e"
-    for name in ("negative", "empty"):
+    for name in ("queries", "signs", "negative", "empty"):
         cases[name] = svm(f"{name}.svm", batch_size=1), "e"
     return cases
 
