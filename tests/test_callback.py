@@ -40,6 +40,12 @@ def test_monitor() -> None:
             np.testing.assert_allclose(numbers[0], numbers[1], rtol=1e-5, atol=1e-6)
 
 
+def test_monitor_names_the_node_that_gives_nan() -> None:
+    lines = [line.split() for line in MONITOR["fit"]]  # which are ours, see test_monitor
+    firsts = [next((name for _, at, name, *rest in lines if at == n and "nan" in rest), None) for n in "123"]
+    assert firsts == [None, None, "root_output"]
+
+
 def test_monitor_costs_nothing_between() -> None:
     net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc")
     exe = net.simple_bind(mx.cpu(), data=(1, 2))

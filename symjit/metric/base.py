@@ -157,6 +157,7 @@ class EvalMetric:
 
         Raises:
             KeyError: one of ``label_names`` or ``output_names`` is not there.
+            TypeError: there are names to choose by, but no dict.
         """
         return _chosen(labels, self.label_names, "label"), _chosen(preds, self.output_names, "output")
 
@@ -169,6 +170,7 @@ class EvalMetric:
 
         Raises:
             KeyError: one of the names is not there.
+            TypeError: there are names to choose by, but no dict.
         """
         labels, preds = self.select(label, pred)
         self.update(labels, preds)
@@ -232,6 +234,8 @@ class EvalMetric:
 def _chosen(arrays: Mapping[str, Any], names: Sequence[str] | None, what: str) -> list[Any]:
     if names is None:
         return list(arrays.values())
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"update_dict: expected a dict of {what}s by name, got a {type(arrays).__name__}")
     missing = [name for name in names if name not in arrays]
     if missing:
         raise KeyError(f"{what}_names: there is no {what} {missing[0]!r}, only {list(arrays)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import jax.numpy as jnp
@@ -71,7 +72,7 @@ class Accuracy(DeviceMetric):
 
 
 def _top_k(settings: tuple[Any, ...], state: tuple[Any, ...], labels: Any, preds: Any) -> tuple[Any, ...]:
-    (top_k,) = settings
+    top_k = index(settings[0])
     check_label_shapes(labels, preds)
     total, number, global_total, global_number = state
     for label, pred in zip(labels, preds, strict=True):
@@ -118,6 +119,7 @@ class TopKAccuracy(DeviceMetric):
     Raises:
         AssertionError: `top_k` is less than 2, or in `update`: predictions have more than two dimensions.
         ValueError: in `update`: fewer than `top_k` classes, or the numbers of labels and predictions differ.
+        TypeError: in `update`: `top_k` is no whole number.
 
     Of equal scores at the border the first classes count. As in MXNet, predictions of one dimension are compared with
     the order that sorts them, and add to the local total alone.
@@ -139,7 +141,7 @@ class TopKAccuracy(DeviceMetric):
         if top_k <= 1:
             raise AssertionError(f"Please use Accuracy if top_k is no more than 1; top_k is {top_k}")
         self.top_k = top_k
-        self.name += f"_{top_k}"
+        self.name += f"_{int(top_k)}"
 
     def _settings(self) -> tuple[Any, ...]:
         return (self.top_k,)
@@ -216,15 +218,18 @@ class _BinaryMetric(DeviceMetric):
 
     _fault = ValueError, "supports binary classification only, but a batch had labels of a third class"
 
-    #: Whether it averages over updates, as F1 and MCC each tell by their own attribute.
-    _macro: Callable[[], bool]
+    def __init__(
+        self, name: str, output_names: Sequence[str] | None, label_names: Sequence[str] | None, average: str
+    ) -> None:
+        self.average = average  # tells which totals there are, and so comes before they are reset
+        super().__init__(name, output_names=output_names, label_names=label_names, has_global_stats=True)
 
     def _settings(self) -> tuple[Any, ...]:
-        return (self._macro(),)
+        return (self.average == "macro",)
 
     def _zeros(self) -> dict[str, Any]:
         zeros = super()._zeros()
-        if not self._macro():
+        if self.average != "macro":
             zeros |= {scope + name: np.int64(0) for scope in ("", "global_") for name in _COUNTS}
         return zeros
 
@@ -293,11 +298,7 @@ class F1(_BinaryMetric):
         label_names: Sequence[str] | None = None,
         average: str = "macro",
     ) -> None:
-        self.average = average
-        super().__init__(name, output_names=output_names, label_names=label_names, has_global_stats=True)
-
-    def _macro(self) -> bool:
-        return self.average == "macro"
+        super().__init__(name, output_names, label_names, average)
 
     @property
     def metrics(self) -> Any:
@@ -331,11 +332,7 @@ class MCC(_BinaryMetric):
         label_names: Sequence[str] | None = None,
         average: str = "macro",
     ) -> None:
-        self._average = average
-        super().__init__(name, output_names=output_names, label_names=label_names, has_global_stats=True)
-
-    def _macro(self) -> bool:
-        return self._average == "macro"
+        super().__init__(name, output_names, label_names, average)
 
     def _zeros(self) -> dict[str, Any]:
         return super()._zeros() | {"num_inst": np.float64(0), "global_num_inst": np.float64(0)}

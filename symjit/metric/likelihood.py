@@ -34,7 +34,8 @@ def _perplexity(settings: tuple[Any, ...], state: tuple[Any, ...], labels: Any, 
             ignored = (label == np.asarray(ignore_label).astype(label.dtype)).astype(found.dtype)
             number = number - rounded_sum(ignored)
             found = found * (1 - ignored) + ignored
-        loss = loss - rounded_sum(jnp.log(_called("_maximum_scalar", {"scalar": 1e-10}, found)))
+        # MXNet's operators, for what they make of whole numbers.
+        loss = loss - rounded_sum(_called("log", {}, _called("_maximum_scalar", {"scalar": 1e-10}, found)))
         number = number + found.size
     return added(state, loss, number)
 
@@ -45,7 +46,13 @@ def _picked(pred: Any, label: Any, axis: int) -> Any:
         raise MXNetError(
             f"Perplexity: predictions must have two dimensions, (labels, classes), got {pred.shape}; reshape them"
         )
-    return _called("pick", {"axis": axis}, pred, convert(label, np.int32))
+    try:
+        return _called("pick", {"axis": axis}, pred, convert(label, np.int32))
+    except (TypeError, ValueError) as error:
+        raise MXNetError(
+            f"Perplexity: along axis={axis}, predictions of shape {pred.shape} have no class for each of"
+            f" {label.size} labels: {error}"
+        ) from None
 
 
 def _called(name: str, attrs: dict[str, Any], *inputs: Any) -> Any:
@@ -69,7 +76,7 @@ class Perplexity(DeviceMetric):
 
     Raises:
         AssertionError: in `update`: the numbers of labels and predictions differ.
-        MXNetError: in `update`: the predictions have more than two dimensions.
+        MXNetError: in `update`: the predictions have more than two dimensions, or `axis` does not fit them.
     """
 
     _add = staticmethod(_perplexity)

@@ -123,6 +123,7 @@ case("top_half", "TopKAccuracy", [batch((c5, (6,)), (of(scores, np.float16), (6,
 case("top_name", "TopKAccuracy", [batch((c5, (6,)), (scores, (6, 5)))], top_k=2, name="mine")
 case("top_too_many", "TopKAccuracy", [batch((c5, (6,)), (scores, (6, 5)))], top_k=6)
 case("top_one", "TopKAccuracy", [])
+case("top_fraction", "TopKAccuracy", [batch((c5, (6,)), (scores, (6, 5)))], top_k=2.5)
 case("top_three_dimensions", "TopKAccuracy", [batch((c5, (6,)), (scores, (6, 5, 2)))], top_k=2)
 case("top_fewer_labels", "TopKAccuracy", [batch((c5, (4,)), (scores, (6, 5)))], top_k=2)
 case("top_wide_labels", "TopKAccuracy", [batch((c5, (6, 2)), (scores, (6, 5)))], top_k=2)
@@ -183,6 +184,13 @@ case("ppl_pairs", "Perplexity", around(batch((c5, (8,)), (scores, (8, 5)), 2)), 
 case("ppl_int", "Perplexity", [batch((classes(5, np.int32), (8,)), (scores, (8, 5)))], ignore_label=1)
 case("ppl_double", "Perplexity", [batch((c5, (8,)), (of(scores, np.float64), (8, 5)))], ignore_label=None)
 case("ppl_axis", "Perplexity", [batch((c5, (5,)), (scores, (5, 5)))], ignore_label=None, axis=0)
+case("ppl_axis_too_short", "Perplexity", [batch((c5, (6,)), (scores, (6, 5)))], ignore_label=None, axis=0)
+case("ppl_axis_out_of_range", "Perplexity", [batch((c5, (6,)), (scores, (6, 5)))], ignore_label=None, axis=2)
+case("ppl_axis_none", "Perplexity", [batch((c5, (6,)), (scores, (6, 5)))], ignore_label=None, axis=None)
+case("ppl_whole_numbers", "Perplexity", [batch((c5, (6,)), (some(1, 3, 9), (6, 5)))], ignore_label=None)
+for dtype in (np.int32, np.uint8):
+    whole = batch((c5, (6,)), (of(some(1, 3, 9), dtype), (6, 5)))
+    case(f"ppl_{dtype.__name__}", "Perplexity", [whole], ignore_label=0)
 case("ppl_deep", "Perplexity", [batch((c5, (4, 6)), (numbers, (4, 6, 5)))], ignore_label=None)
 case("ppl_vector", "Perplexity", [batch((c5, (1,)), (scores, (5,)))], ignore_label=None)
 case("ppl_fewer_labels", "Perplexity", [batch((c5, (7,)), (scores, (8, 5)))], ignore_label=None)
@@ -240,6 +248,7 @@ case("loss_pairs", "Loss", around(batch((c2, (8,)), (numbers, (8,)), 2)))
 case("loss_fewer_labels", "Loss", [lambda r: ([], [numbers(r, (4, 2)), numbers(r, (1,))])])
 case("loss_alone", "Loss", [lambda r: (None, numbers(r, (4, 2)))])
 case("loss_half", "Loss", [batch((c2, (8,)), (of(numbers, np.float16), (300,)))])
+case("loss_counts_on", "Loss", [exactly([[0]], [[x]]) for x in (2**24, 1, 1)])
 case("loss_int", "Loss", [batch((c2, (8,)), (classes(9, np.int32), (8,)))])
 
 # Several, one's own, and by name --------------------------------------------------------------------------------------
@@ -284,6 +293,7 @@ case("mae_named", "MAE", around(vectors), label_names=["b"], output_names=["x"])
 case("mae_twice", "MAE", [vectors], label_names=["b", "a", "a"], output_names=["x", "y", "x"])
 case("mae_all", "MAE", [vectors])
 case("mae_missing", "MAE", [vectors], label_names=["c"])
+case("mae_no_dict", "MAE", [lambda r: ({"a": numbers(r, (4,))}, [numbers(r, (4,))])], output_names=["x"])
 case("mae_one_of_two", "MAE", [vectors], output_names=["x"])
 for kind, keyword in (("CustomMetric", "feval"), ("np", "numpy_feval")):
     for function in (mean_absolute, absolute_and_count):
