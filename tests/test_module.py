@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import symjit as mx
+from symjit.ndarray.array import wrap
+from tests.late import late
 
 BATCH, CLASSES = 8, 4
 
@@ -125,6 +127,41 @@ def test_learning_rates_do_not_recompile() -> None:
         together(module, metric, batch)
     module.get_params()
     assert module._exec_group.execs[0].program.traces["step"] == 1
+
+
+class Late(mx.io.DataIter):
+    """Three batches an epoch, whose data are there later than the batch."""
+
+    def __init__(self) -> None:
+        super().__init__(BATCH)
+        self.provide_data = [mx.io.DataDesc("data", SHAPES["mlp"])]
+        self.provide_label = [mx.io.DataDesc("softmax_label", (BATCH,))]
+        self.given: list[Any] = []
+        self.left = 3
+
+    def reset(self) -> None:
+        self.left = 3
+
+    def next(self) -> Any:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        self.given.append(late(np.ones(SHAPES["mlp"])))
+        return mx.io.DataBatch([wrap(self.given[-1], mx.cpu())], [mx.nd.zeros((BATCH,))], pad=0)
+
+
+def test_fit_waits_for_no_batch_but_the_one_before_the_last() -> None:
+    data, ready = Late(), []
+
+    def look(param: Any) -> None:
+        done = 3 * param.epoch + param.nbatch + 1
+        ready.append([x.is_ready() for x in data.given[:done]])
+
+    module = mx.mod.Module(mlp())
+    module.fit(data, num_epoch=3, batch_end_callback=[mx.callback.Speedometer(BATCH), look])
+    assert len(ready) == 9
+    assert not all(batch[-1] for batch in ready[3:])  # the first epoch compiles
+    assert all(all(batch[:-2]) for batch in ready)
 
 
 def test_a_loop_without_metric_compiles_one_step() -> None:

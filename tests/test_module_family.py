@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -753,6 +755,30 @@ def test_a_second_ctrl_c_is_not_held_back() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             reached.append("not here")
     assert reached == ["the first waits"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.slow
+def test_ctrl_c_of_a_process() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.interrupted"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    for _ in range(25):
+        assert child.stdout.readline() == "batch\n"
+    child.send_signal(signal.SIGINT)
+    out, errors = child.communicate(timeout=300)
+    assert child.returncode == 0, errors
+    told = json.loads(out.splitlines()[-1])
+    assert told["steps"] >= 25 and told["apart"] < 1e-5 and told["then"] == 3
+
+
+def test_an_error_does_not_swallow_ctrl_c() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        with whole():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise ValueError("of the step")
+    assert isinstance(caught.value.__context__, ValueError)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -13,7 +13,7 @@ __all__ = ["whole"]
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """Run a block as a whole: a Ctrl-C inside it is raised at its end, a second one at once.
+    """Run a block as a whole: a Ctrl-C inside it is raised at its end, also where it fails; a second one at once.
 
     Half a step would leave parameters of two steps, or a gradient without its update. Python delivers signals to the
     main thread alone; in other threads, and where the program handles Ctrl-C by itself, the block just runs.
@@ -35,5 +35,5 @@ def whole() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if asked:
-        raise KeyboardInterrupt
+        if asked:  # an error of the block does not make it forgotten
+            raise KeyboardInterrupt
