@@ -47,3 +47,7 @@ __mxnet_version__ = "1.9.1"
 
 #: MXNet's short names of its modules.
 nd, sym, rnd, init, mon, mod = ndarray, symbol, random, initializer, monitor, module
+
+# MXNet has the distributions of mx.nd.random under mx.random too, whose file here knows no arrays.
+for _name in ndarray.random.__all__:
+    setattr(random, _name, getattr(ndarray.random, _name))

@@ -1,4 +1,7 @@
-"""The stateful source of random keys behind the imperative API. MXNet: ``mx.random.seed``."""
+"""The stateful source of random keys behind the imperative API. MXNet: ``mx.random.seed``.
+
+``mx.random.uniform`` and its like are those of ``mx.nd.random``; the package puts them here.
+"""
 
 from __future__ import annotations
 

@@ -253,6 +253,36 @@ def test_quantized_weight_is_one_number() -> None:
     assert len(seen) > 15
 
 
+# Modules --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", cases.MODULES)
+def test_module(name: str) -> None:
+    """MXNet's parameters, or its error: then the module starts with another initializer."""
+    want = EXPECTED["modules"][name]
+    module, init = cases.module(mx, name)
+    if isinstance(want, dict):
+        module.init_params(init)
+        assert cases.parameters(module) == want
+        return
+    with pytest.raises(Exception) as caught:
+        module.init_params(init)
+    assert type(caught.value).__name__ == want
+    assert "raised by the initializer of" in caught.value.__notes__[-1]
+    assert module.binded and not module.params_initialized
+    module.init_params(mx.init.Mixed([".*"], [cases.rest]))
+    before = cases.parameters(module)
+    with pytest.raises(type(caught.value)):
+        module.init_params(init, force_init=True)
+    assert cases.parameters(module) == before
+    module.forward(mx.io.DataBatch([mx.nd.ones((4, 3))], None), is_train=False)
+    assert module.get_outputs()[0].shape == (4, 2)
+
+
+def test_mx_random_has_the_distributions() -> None:
+    assert [n for n in EXPECTED["random"]["names"] if getattr(mx.random, n, None) is not getattr(mx.nd.random, n)] == []
+
+
 # What else an initializer meets ---------------------------------------------------------------------------------------
 
 

@@ -246,7 +246,7 @@ def register(klass: _Class) -> _Class:
             def _init_weight(self, name, array):
                 array[:] = 0.5
 
-        module.init_params("half")
+        weight = mx.sym.Variable("scale", init="half")
 
     Raises:
         AssertionError: it is no such subclass.

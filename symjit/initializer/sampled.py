@@ -169,7 +169,7 @@ class Xavier(Initializer):
             raise ValueError(f"Xavier: rnd_type must be 'uniform' or 'gaussian', got {self.rnd_type!r}, for {name}")
         if not self.magnitude >= 0:
             raise MXNetError(f"{type(self).__name__}: magnitude must not be negative, got {self.magnitude}, for {name}")
-        scale = sqrt(self.magnitude / factors[self.factor_type])
+        scale = sqrt(self.magnitude / (factors[self.factor_type] or 1))  # an empty array has no fan
         (_uniform if self.rnd_type == "uniform" else _normal)(name, arr, scale)
 
 

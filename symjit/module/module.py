@@ -261,8 +261,13 @@ class Module(BaseModule):
         self._require("init_params", "binded")
         self._settle()
         attributes = self._symbol.attr_dict()  # type: ignore[union-attr]
-        for held, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
-            fill(held, given, initializer, attributes, allow_missing)  # type: ignore[arg-type]
+        try:
+            for held, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
+                fill(held, given, initializer, attributes, allow_missing)  # type: ignore[arg-type]
+        except BaseException:
+            # What has been written already is read back from the executors, which keep the old values.
+            self._params_dirty = self.params_initialized
+            raise
         self.params_initialized = True
         self._params_dirty = False
         # Given names that the network does not have are passed over here whatever `allow_extra` says, as in MXNet.

@@ -51,7 +51,11 @@ def fill(
                 f" {sorted(given)[:8]}; allow_missing=True leaves it to the initializer"
             )
         if initializer is not None:
-            initializer(InitDesc(name, attributes.get(name)), array)
+            try:
+                initializer(InitDesc(name, attributes.get(name)), array)
+            except Exception as error:
+                error.add_note(f"raised by the initializer of {name}, an array of shape {array.shape}")
+                raise
 
 
 def made_optimizer(

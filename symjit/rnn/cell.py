@@ -134,6 +134,11 @@ class BaseRNNCell:
         """Endings of the names under which `unpack_weights` puts the blocks of rows of a weight."""
         return ()
 
+    def _next_step(self) -> str:
+        """Count a step, and return what the names of its nodes begin with."""
+        self._counter += 1
+        return f"{self._prefix}t{self._counter}_"
+
     def _check_free(self) -> None:
         if self._modified:
             raise AssertionError(

@@ -146,14 +146,11 @@ class BaseConvRNNCell(BaseRNNCell):
         raise NotImplementedError("BaseConvRNNCell is the base of ConvRNNCell, ConvLSTMCell and ConvGRUCell")
 
 
-class ConvRNNCell(BaseConvRNNCell):
-    """`RNNCell` with convolutions. Source: MXNet ``mx.rnn.ConvRNNCell``.
-
-    The arguments are those of `BaseConvRNNCell`.
-    """
+def _constructor(named: str):
+    """Return the constructor of a cell; `named` is the default of `prefix`, all that differs from cell to cell."""
 
     def __init__(
-        self,
+        self: BaseConvRNNCell,
         input_shape: Sequence[int],
         num_hidden: int,
         h2h_kernel: Pair = (3, 3),
@@ -167,11 +164,12 @@ class ConvRNNCell(BaseConvRNNCell):
         i2h_bias_initializer: Any = "zeros",
         h2h_bias_initializer: Any = "zeros",
         activation: Activation = _LEAKY,
-        prefix: str = "ConvRNN_",
+        prefix: str = named,
         params: RNNParams | None = None,
         conv_layout: str = "NCHW",
     ) -> None:
-        super().__init__(
+        BaseConvRNNCell.__init__(
+            self,
             input_shape,
             num_hidden,
             h2h_kernel,
@@ -190,6 +188,17 @@ class ConvRNNCell(BaseConvRNNCell):
             conv_layout,
         )
 
+    return __init__
+
+
+class ConvRNNCell(BaseConvRNNCell):
+    """`RNNCell` with convolutions. Source: MXNet ``mx.rnn.ConvRNNCell``.
+
+    The arguments are those of `BaseConvRNNCell`.
+    """
+
+    __init__ = _constructor("ConvRNN_")
+
     @property
     def state_info(self) -> list[Any]:
         """One image, the output of the step before."""
@@ -201,8 +210,7 @@ class ConvRNNCell(BaseConvRNNCell):
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         """Add one step; see `BaseRNNCell`."""
-        self._counter += 1
-        step = f"{self._prefix}t{self._counter}_"
+        step = self._next_step()
         i2h, h2h = self._conv_forward(inputs, states, step)
         output = self._activate(i2h + h2h, name=f"{step}out")
         return output, [output]
@@ -216,43 +224,7 @@ class ConvLSTMCell(BaseConvRNNCell):
     The arguments are those of `BaseConvRNNCell`.
     """
 
-    def __init__(
-        self,
-        input_shape: Sequence[int],
-        num_hidden: int,
-        h2h_kernel: Pair = (3, 3),
-        h2h_dilate: Pair = (1, 1),
-        i2h_kernel: Pair = (3, 3),
-        i2h_stride: Pair = (1, 1),
-        i2h_pad: Pair = (1, 1),
-        i2h_dilate: Pair = (1, 1),
-        i2h_weight_initializer: Any = None,
-        h2h_weight_initializer: Any = None,
-        i2h_bias_initializer: Any = "zeros",
-        h2h_bias_initializer: Any = "zeros",
-        activation: Activation = _LEAKY,
-        prefix: str = "ConvLSTM_",
-        params: RNNParams | None = None,
-        conv_layout: str = "NCHW",
-    ) -> None:
-        super().__init__(
-            input_shape,
-            num_hidden,
-            h2h_kernel,
-            h2h_dilate,
-            i2h_kernel,
-            i2h_stride,
-            i2h_pad,
-            i2h_dilate,
-            i2h_weight_initializer,
-            h2h_weight_initializer,
-            i2h_bias_initializer,
-            h2h_bias_initializer,
-            activation,
-            prefix,
-            params,
-            conv_layout,
-        )
+    __init__ = _constructor("ConvLSTM_")
 
     @property
     def _gate_names(self) -> Sequence[str]:
@@ -260,8 +232,7 @@ class ConvLSTMCell(BaseConvRNNCell):
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         """Add one step; see `BaseRNNCell`."""
-        self._counter += 1
-        step = f"{self._prefix}t{self._counter}_"
+        step = self._next_step()
         i2h, h2h = self._conv_forward(inputs, states, step)
         return lstm_step(step, i2h, h2h, states, self._activate, axis=self._conv_layout.find("C"))
 
@@ -274,43 +245,7 @@ class ConvGRUCell(BaseConvRNNCell):
     The arguments are those of `BaseConvRNNCell`.
     """
 
-    def __init__(
-        self,
-        input_shape: Sequence[int],
-        num_hidden: int,
-        h2h_kernel: Pair = (3, 3),
-        h2h_dilate: Pair = (1, 1),
-        i2h_kernel: Pair = (3, 3),
-        i2h_stride: Pair = (1, 1),
-        i2h_pad: Pair = (1, 1),
-        i2h_dilate: Pair = (1, 1),
-        i2h_weight_initializer: Any = None,
-        h2h_weight_initializer: Any = None,
-        i2h_bias_initializer: Any = "zeros",
-        h2h_bias_initializer: Any = "zeros",
-        activation: Activation = _LEAKY,
-        prefix: str = "ConvGRU_",
-        params: RNNParams | None = None,
-        conv_layout: str = "NCHW",
-    ) -> None:
-        super().__init__(
-            input_shape,
-            num_hidden,
-            h2h_kernel,
-            h2h_dilate,
-            i2h_kernel,
-            i2h_stride,
-            i2h_pad,
-            i2h_dilate,
-            i2h_weight_initializer,
-            h2h_weight_initializer,
-            i2h_bias_initializer,
-            h2h_bias_initializer,
-            activation,
-            prefix,
-            params,
-            conv_layout,
-        )
+    __init__ = _constructor("ConvGRU_")
 
     @property
     def state_info(self) -> list[Any]:
@@ -323,7 +258,6 @@ class ConvGRUCell(BaseConvRNNCell):
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         """Add one step; see `BaseRNNCell`."""
-        self._counter += 1
-        step = f"{self._prefix}t{self._counter}_"
+        step = self._next_step()
         i2h, h2h = self._conv_forward(inputs, states, step)
         return gru_step(step, i2h, h2h, states, self._activate)

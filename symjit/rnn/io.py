@@ -80,7 +80,7 @@ class BucketSentenceIter(DataIter):
         sentences: lists of numbers, as from `encode_sentences`.
         batch_size: sentences in a batch.
         buckets: lengths of buckets; if None or empty, every length that at least a batch of sentences has.
-        invalid_label: the number that fills up sentences, and the label of the last token.
+        invalid_label: the number that fills up sentences, and the label of the last token; -1 is 255 in uint8.
         data_name: name of the data.
         label_name: name of the label.
         dtype: dtype of both. `provide_data` says float32 of every one, as in MXNet.
@@ -107,6 +107,8 @@ class BucketSentenceIter(DataIter):
             counts = np.bincount(np.asarray(lengths, np.int64))
             buckets = [length for length, count in enumerate(counts) if count >= batch_size]
         buckets = sorted(buckets)
+        # Wraps around in an unsigned dtype, as MXNet's -1 does.
+        self._filler = np.asarray(invalid_label).astype(dtype)
         held: list[list[np.ndarray]] = [[] for _ in buckets]
         discarded = 0
         for sentence in sentences:
@@ -114,7 +116,7 @@ class BucketSentenceIter(DataIter):
             if place == len(buckets):
                 discarded += 1
                 continue
-            row = np.full((buckets[place],), invalid_label, dtype=dtype)
+            row = np.full((buckets[place],), self._filler)
             row[: len(sentence)] = sentence
             held[place].append(row)
         if discarded:
@@ -162,7 +164,7 @@ class BucketSentenceIter(DataIter):
             np.random.shuffle(rows)
         self.nddata, self.ndlabel = [], []
         for rows in self.data:
-            labels = np.full_like(rows, self.invalid_label)
+            labels = np.full_like(rows, self._filler)
             labels[:, :-1] = rows[:, 1:]
             self.nddata.append(nd.array(rows, dtype=self.dtype))
             self.ndlabel.append(nd.array(labels, dtype=self.dtype))

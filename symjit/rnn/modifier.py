@@ -129,9 +129,6 @@ class ResidualCell(ModifierCell):
         base_cell: the other cell, whose output is as wide as its input.
     """
 
-    def __init__(self, base_cell: BaseRNNCell) -> None:
-        super().__init__(base_cell)
-
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         """Add one step of the other cell and the sum; see `BaseRNNCell`."""
         output, new = self.base_cell(inputs, states)
@@ -153,6 +150,8 @@ class ResidualCell(ModifierCell):
             )
         merged = isinstance(outputs, Symbol) if merge_outputs is None else merge_outputs
         given, _ = normalized(length, inputs, layout, merged)
+        # An empty SequentialRNNCell returns its inputs as they came.
+        outputs, _ = normalized(length, outputs, layout, merged)
         if merged:
             return _sum(outputs, given), states
         return [_sum(output, each) for output, each in zip(outputs, given, strict=True)], states

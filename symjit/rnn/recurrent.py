@@ -65,8 +65,7 @@ class RNNCell(_Dense):
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         """Add one step; see `BaseRNNCell`."""
-        self._counter += 1
-        step = f"{self._prefix}t{self._counter}_"
+        step = self._next_step()
         i2h, h2h = self._shares(inputs, states, step)
         output = self._get_activation(i2h + h2h, self._activation, name=f"{step}out")
         return output, [output]
@@ -102,8 +101,7 @@ class LSTMCell(_Dense):
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         """Add one step; see `BaseRNNCell`."""
-        self._counter += 1
-        step = f"{self._prefix}t{self._counter}_"
+        step = self._next_step()
         i2h, h2h = self._shares(inputs, states, step)
         return lstm_step(step, i2h, h2h, states, _tanh)
 
@@ -129,8 +127,7 @@ class GRUCell(_Dense):
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         """Add one step; see `BaseRNNCell`."""
-        self._counter += 1
-        step = f"{self._prefix}t{self._counter}_"
+        step = self._next_step()
         i2h, h2h = self._shares(inputs, states, f"{step}_")
         return gru_step(step, i2h, h2h, states, _tanh)
 

@@ -18,7 +18,7 @@ __all__ = ["BidirectionalCell", "DropoutCell", "SequentialRNNCell"]
 class _Composite(BaseRNNCell):
     """A cell whose states and parameters are those of its cells."""
 
-    def __init__(self, params: RNNParams | None) -> None:
+    def __init__(self, params: RNNParams | None = None) -> None:
         super().__init__(prefix="", params=params)
         self._override_cell_params = params is not None
         self._cells: list[BaseRNNCell] = []
@@ -64,9 +64,6 @@ class SequentialRNNCell(_Composite):
     Args:
         params: variables that the cells use instead of their own; None lets them have their own.
     """
-
-    def __init__(self, params: RNNParams | None = None) -> None:
-        super().__init__(params)
 
     def add(self, cell: BaseRNNCell) -> None:
         """Put a cell on top.

@@ -5,8 +5,8 @@ Run in the MXNet environment (see README.md): ``python generate_initializers.py`
 
 ``values.npz`` holds the arrays of the cases that draw nothing, under their names, and under ``orthogonal...`` what
 Orthogonal makes of the numbers that ``initializer_cases.drawn`` returns. ``expected.json`` holds signatures, texts,
-equalities, log lines, types of errors, and for the random ones each call of ``random.uniform`` or ``random.normal``:
-its name, its two parameters and the shape.
+equalities, log lines, types of errors, for the random ones each call of ``random.uniform`` or ``random.normal`` (its
+name, its two parameters and the shape), the parameters of modules, and the functions of ``mx.random``.
 """
 
 from __future__ import annotations
@@ -74,6 +74,11 @@ def main() -> None:
 
     refused = {name: refusal(call) for name, call in cases.REFUSED.items()}
 
+    modules = {}
+    for name in cases.MODULES:
+        made, init = cases.module(mx, name)
+        modules[name] = refusal(lambda _, made=made, init=init: made.init_params(init)) or cases.parameters(made)
+
     draws = {}
     real = mx.initializer.random
     for name, case in cases.DRAWN.items():
@@ -93,6 +98,11 @@ def main() -> None:
         "logged": logs,
         "refused": refused,
         "drawn": draws,
+        "modules": modules,
+        # The others, whose names end so, are operators.
+        "random": {
+            "names": sorted(n for n in mx.nd.random.__all__ if not n.endswith("_like") and hasattr(mx.random, n))
+        },
     }
     (FOLDER / "expected.json").write_text(
         "{\n" + ",\n".join(f'"{key}": {lay(value)}' for key, value in result.items()) + "\n}\n"

@@ -110,6 +110,8 @@ def main() -> None:
     texts = {cells.key_of(*graph): graph_of(*graph).tojson() for graph in cells.graphs()}
     with mx.name.NameManager():
         texts["by_hand"] = cells.by_hand(mx).tojson()
+    with mx.name.NameManager():
+        texts["given_states"] = cells.given_states(mx).tojson()
     packed = json.dumps(texts).encode()
     (FOLDER / "graphs.json.xz").write_bytes(lzma.compress(packed, preset=9 | lzma.PRESET_EXTREME))
     outputs, weights = numbers()

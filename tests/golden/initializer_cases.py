@@ -303,6 +303,64 @@ REFUSED: dict[str, Make] = {
 }
 
 
+def rest(name: str, arr: Any) -> None:
+    """Initialize what no rule of names knows."""
+    arr[:] = 3
+
+
+def _own_class(mx: Any) -> Any:
+    """Return an initializer of a program's own, which draws and says what happens to every kind of name."""
+
+    class Own(mx.init.Initializer):
+        def _init_weight(self, name: str, arr: Any) -> None:
+            mx.random.uniform(1, 2, shape=arr.shape, out=arr)
+            mx.random.normal(0, 1, shape=arr.shape)
+            arr[:] = arr >= 1  # all of them
+            if name.attrs.get("__lr_mult__"):
+                arr *= 7
+
+        def _init_gamma(self, name: str, arr: Any) -> None:
+            arr[:] = 5
+
+        def _init_default(self, name: str, arr: Any) -> None:
+            arr[:] = 6
+
+    return Own()
+
+
+#: Initializers of a whole module, and of its first weight by itself.
+MODULES: dict[str, tuple[Make, Make | None]] = {
+    "mixed": (lambda mx: mx.init.Mixed(["scale", "fc", ".*"], [rest, mx.init.Constant(0.5), mx.init.One()]), None),
+    "function": (lambda mx: rest, lambda mx: mx.init.Zero()),
+    "own_array": (lambda mx: _own_class(mx), lambda mx: mx.init.Constant(mx.nd.array([1, 2, 3]))),
+    "own_name": (lambda mx: _own_class(mx), lambda mx: "ones"),
+    "own_class": (lambda mx: _own_class(mx), None),
+    "no_rule": (lambda mx: mx.init.Xavier(), None),
+    "no_pattern": (lambda mx: mx.init.Mixed(["fc"], [mx.init.One()]), None),
+    "not_loaded": (lambda mx: mx.init.Load({"fc_weight": mx.nd.ones((2, 3))}), None),
+    "own_unknown": (lambda mx: mx.init.One(), lambda mx: "nothing"),
+    "own_shape": (lambda mx: mx.init.One(), lambda mx: mx.init.Constant(mx.nd.ones((5,)))),
+    "vectors": (lambda mx: mx.init.Mixed([".*"], [mx.init.FusedRNN(mx.init.One(), 2, 1, "gru")]), None),
+}
+
+
+def module(mx: Any, name: str) -> Any:
+    """Return the module of a case, bound, and its initializer."""
+    init, own = MODULES[name]
+    weight = mx.sym.Variable("fc_weight", init=own and own(mx), lr_mult=2 if name == "own_class" else None)
+    x = mx.sym.FullyConnected(mx.sym.Variable("data"), weight, num_hidden=2, name="fc")
+    x = mx.sym.LeakyReLU(mx.sym.BatchNorm(x, name="bn"), act_type="prelu", name="act")
+    made = mx.mod.Module(mx.sym.broadcast_mul(x, mx.sym.Variable("scale", shape=(1, 2))), label_names=None)
+    made.bind([("data", (4, 3))])
+    return made, init(mx)
+
+
+def parameters(made: Any) -> dict[str, list]:
+    """Return all values of a module by name."""
+    args, aux = made.get_params()
+    return {name: arr.asnumpy().tolist() for name, arr in sorted({**args, **aux}.items())}
+
+
 def call(mx: Any, case: Case) -> Any:
     """Return the array that the initializer has written to; it held 42 before."""
     arr = mx.nd.full(case.shape, 42, dtype=case.dtype)

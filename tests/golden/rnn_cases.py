@@ -144,6 +144,22 @@ def by_hand(mx: ModuleType) -> Any:
     return mx.sym.Group([*outputs, *states, *cell(mx.sym.Variable("again"), cell.begin_state(func=mx.sym.ones))[1]])
 
 
+def given_states(mx: ModuleType) -> Any:
+    """Unroll cells from states that are inputs; a modifier in a modifier, and both directions in a stack of stacks."""
+    res, zone = mx.rnn.ResidualCell, mx.rnn.ZoneoutCell
+    deep = [both_ways(mx, output_prefix="deep_"), fused("lstm", mx, prefix="top_"), mx.rnn.RNNCell(HIDDEN)]
+    made = []
+    for cell, states, data, merge in (
+        (fused("lstm", mx, bidirectional=False, num_layers=1), ["h", "c"], mx.sym.Variable("data"), None),
+        (res(zone(res(mx.rnn.GRUCell(INPUTS)), 0.5, 0.25)), ["s"], mx.sym.Variable("data"), True),
+        (both_ways(mx), ["h", "c", "r"], [mx.sym.Variable(f"t{i}") for i in range(STEPS)], False),
+        (stack_of(mx, mx.rnn.DropoutCell(0.5), stack_of(mx, *deep)), list("abcdef"), mx.sym.Variable("data"), True),
+    ):
+        begin = [mx.sym.Variable(name) for name in states]
+        made += flat(list(cell.unroll(STEPS, data, begin_state=begin, layout="TNC", merge_outputs=merge)))
+    return mx.sym.Group(made)
+
+
 def shape_of(cell: str, layout: str) -> tuple[int, ...]:
     """Return the shape of the input of a cell that reads one symbol."""
     inner = IMAGE if cell.startswith("conv") else (INPUTS,)
@@ -157,6 +173,7 @@ BATCHES: dict[str, dict[str, Any]] = {
     "automatic": {"batch_size": 3},
     "given": {"batch_size": 4, "buckets": [8, 3, 5], "invalid_label": 0, "data_name": "words", "label_name": "next"},
     "time_major": {"batch_size": 4, "buckets": [4, 9], "dtype": "int32", "layout": "TN"},
+    "unsigned": {"batch_size": 7, "buckets": [3, 6], "dtype": "uint8"},
 }
 TEXT = [["a", "b", "a"], ["c", "\n", "b"], [], ["d", "e", "a"]]
 ENCODINGS: dict[str, dict[str, Any]] = {
