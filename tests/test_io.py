@@ -307,6 +307,8 @@ CSV_ERRORS = [
     ("1,2,3\n", {"batch_size": 0}, r"batch_size: expected an int in \[1, inf\], got 0"),
     ("1,2,3\n", {"dtype": "float16"}, r"dtype float16 is not supported: expected one of float32, int32, int64"),
     ("1,2,3\n", {"data_csv": None}, r"CSVIter: data_csv must be given"),
+    ("1,2,3\n", {"batch_size": 10**18}, r"no memory for a batch of 1000000000000000000 inputs of shape \(3,\)"),
+    ("1,2,3\n", {"data_shape": (10**19,)}, r"no memory for a batch of 1 inputs of shape \(10000000000000000000,\)"),
     ("1,2,3\n", {"batch_size": 3}, r"number of input must be bigger than batch size"),
 ]
 SVM_ERRORS = [

@@ -52,6 +52,7 @@ def numbers(iterator: Any) -> list[float]:
 def test_an_iterator_of_ones_own() -> None:
     assert numbers(Counting(3)) == [0, 1, 2]
     assert numbers(mx.io.ResizeIter(Counting(3), 5)) == [0, 1, 2, 0, 1]
+    assert [len(numbers(mx.io.ResizeIter(Counting(3), size))) for size in (0, -1, 2.5)] == [0, 0, 3]  # type: ignore[arg-type]
     with pytest.raises(AttributeError, match="no batch yet"):
         mx.io.ResizeIter(Counting(3), 5).getdata()
     assert list(mx.io.DataIter()) == []

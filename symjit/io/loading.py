@@ -210,10 +210,17 @@ class RowIter(MXDataIter):
     def _load(self) -> DataBatch | None:
         if self._overflow:
             return None
-        outs = [fresh((self._size, *shape), dtype) for shape, dtype in zip(self._shapes, self._dtypes, strict=True)]
+        try:
+            outs = [fresh((self._size, *shape), dtype) for shape, dtype in zip(self._shapes, self._dtypes, strict=True)]
+            index = np.zeros(self._size, np.uint64)
+        except (OSError, MemoryError, OverflowError, ValueError) as error:
+            raise MXNetError(
+                f"{type(self).__name__}: there is no memory for a batch of {self._size} inputs of shape "
+                f"{self._shapes[0]} and labels of shape {self._shapes[1]} ({error}): make batch_size smaller, or mend "
+                "the shapes"
+            ) from error
         if not any(1 in places for _, places in self._streams):
             outs[1].fill(0)
-        index = np.zeros(self._size, np.uint64)
         count = self._fill(outs, index, 0)
         if not count:
             return None

@@ -19,8 +19,8 @@ class ResizeIter(DataIter):
         size: batches per epoch.
         reset_internal: whether `reset` also resets `data_iter`; if not, the next epoch goes on where this one ended.
 
-    Deviation from MXNet: batches in buckets keep their `bucket_key` and descriptions, so that a `BucketingModule` can
-    train on them.
+    Deviations from MXNet: batches in buckets keep their `bucket_key` and descriptions, so that a `BucketingModule` can
+    train on them. A `size` of 2.5 makes three batches, a negative one none; there both make an epoch without end.
     """
 
     def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
@@ -44,7 +44,7 @@ class ResizeIter(DataIter):
 
     def iter_next(self) -> bool:
         """Move to the next batch; return whether there is one."""
-        if self.cur == self.size:
+        if self.cur >= self.size:
             return False
         try:
             self.current_batch = self.data_iter.next()
