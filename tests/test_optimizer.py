@@ -229,7 +229,7 @@ def test_rates_do_not_recompile() -> None:
         traces.append(lr)
         return (weight - lr * grad,)
 
-    rule = Rule(counted, ("lr",), 0)
+    rule = Rule(counted, ("lr",), (0,))
     shapes = [(3,)] * 40
     weights, grads = arrays(*shapes), arrays(*shapes, seed=1)
     want = [w.asnumpy() - 10 * i * g.asnumpy() for i, (w, g) in enumerate(zip(weights, grads, strict=True))]
@@ -371,6 +371,16 @@ def test_overridden_update() -> None:
     assert optimizer.rule() is None and seen == [0, 1]
 
 
+def test_an_index_that_occurs_twice() -> None:
+    weights, grads = arrays((3,)), arrays((3,), (3,), seed=1)
+    copied = weights[0].copy()
+    mx.optimizer.get_updater(mx.optimizer.Adam())([0, 0], grads, weights * 2)
+    updater = mx.optimizer.get_updater(mx.optimizer.Adam())
+    for grad in grads:
+        updater(0, grad, copied)
+    np.testing.assert_array_equal(weights[0].asnumpy(), copied.asnumpy())
+
+
 def test_pickle() -> None:
     optimizer = mx.optimizer.Adam(learning_rate=0.5, param_dict={0: object()})
     copied = pickle.loads(pickle.dumps(optimizer))
@@ -405,6 +415,8 @@ def test_errors() -> None:
     adam = mx.optimizer.Adam()
     with pytest.raises(ValueError, match=r"Cannot find optimizer nothing.*adam"):
         mx.optimizer.create("nothing")
+    with pytest.raises(AssertionError, match=r"register: expected a subclass .*len"):
+        mx.optimizer.register(len)  # type: ignore[arg-type]
     with pytest.raises(NotImplementedError):
         mx.optimizer.Optimizer().update(0, weight, grad, None)
     with pytest.raises(mx.MXNetError, match=r"state of 2 arrays, got no state.*another optimizer"):
@@ -453,6 +465,88 @@ def test_optax() -> None:
     np.testing.assert_array_equal(weights[1].asnumpy(), still)
 
 
+def _weights_alone(params: Any) -> Any:
+    return {name: name.endswith("_weight") for name in params}
+
+
+#: Each sees all parameters as one tree.
+TRANSFORMATIONS: dict[str, Any] = {
+    "global norm": lambda: optax.chain(optax.clip_by_global_norm(0.3), optax.sgd(0.1, momentum=0.9)),
+    "mask by name": lambda: optax.chain(
+        optax.masked(optax.add_decayed_weights(0.3), _weights_alone),
+        optax.masked(optax.trace(0.9), _weights_alone),
+        optax.scale_by_learning_rate(optax.cosine_decay_schedule(0.1, 5)),
+    ),
+    "noise": lambda: optax.chain(optax.add_noise(0.1, 0.5, jax.random.key(3)), optax.sgd(0.1)),
+    "labels": lambda: optax.multi_transform(
+        {"a": optax.sgd(0.1, momentum=0.9), "b": optax.adam(0.05)},
+        lambda params: {name: "a" if name.endswith("_weight") else "b" for name in params},
+    ),
+    "numbers in the state": lambda: optax.inject_hyperparams(optax.adamw)(
+        learning_rate=optax.linear_schedule(0.1, 0.0, 4), weight_decay=optax.linear_schedule(0.5, 0.0, 3)
+    ),
+    "several steps": lambda: optax.MultiSteps(optax.adam(0.1), 2),
+    "no sum of parts": lambda: optax.flatten(optax.sgd(0.1, momentum=0.9)),
+}
+
+
+@pytest.mark.parametrize("name", [x if x == "global norm" else slow(x) for x in TRANSFORMATIONS])
+def test_optax_sees_all_parameters(name: str) -> None:
+    """Steps are those of optax on a dict by name; the states go through a file in the middle."""
+    tx, names = TRANSFORMATIONS[name](), {0: "a_weight", 7: "a_bias", 8: "b_weight"}
+    optimizer = mx.optimizer.Optax(tx, param_idx2name=names)
+    updater = mx.optimizer.get_updater(optimizer)
+    weights = arrays((3, 2), (2,), (3, 2))
+    want = {n: w.asjax() for n, w in zip(names.values(), weights, strict=True)}
+    with jax.numpy_dtype_promotion("standard"):
+        state = tx.init(want)
+        for step in range(4):
+            grads = arrays((3, 2), (2,), (3, 2), seed=step + 1)
+            updater(list(names), grads, weights)
+            given = {n: g.asjax() for n, g in zip(names.values(), grads, strict=True)}
+            updates, state = jax.jit(tx.update)(given, state, want)
+            want = optax.apply_updates(want, updates)
+            if step == 1:
+                saved = updater.get_states()
+                updater = mx.optimizer.get_updater(optimizer)
+                updater.set_states(saved)
+    for key, weight in zip(names.values(), weights, strict=True):
+        close(weight.asnumpy(), np.asarray(want[key]), 1e-5, key)  # type: ignore[index]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contexts", [1, 2])
+def test_optax_in_fit(contexts: int) -> None:
+    """A step of a module hands over all parameters by their names; the loss is that of a linear regression."""
+    tx = optax.chain(optax.clip_by_global_norm(0.2), TRANSFORMATIONS["mask by name"]())
+    data, label, weight, bias = (x.asnumpy() for x in arrays((12, 3), (12, 2), (2, 3), (2,)))
+    x = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc")
+    module = mx.mod.Module(
+        mx.sym.LinearRegressionOutput(x, name="out"),
+        label_names=["out_label"],
+        context=[mx.cpu(i) for i in range(contexts)],
+    )
+    module.fit(
+        mx.io.NDArrayIter(data, label, batch_size=4, label_name="out_label"),
+        eval_metric="mse",
+        optimizer=mx.optimizer.Optax(tx, rescale_grad=1 / 4),
+        arg_params={"fc_weight": mx.nd.array(weight), "fc_bias": mx.nd.array(bias)},
+        num_epoch=2,
+    )
+    want: Any = {"fc_weight": jnp.asarray(weight), "fc_bias": jnp.asarray(bias)}
+    with jax.numpy_dtype_promotion("standard"):
+        state = tx.init(want)
+        for step in range(6):
+            rows = slice(step % 3 * 4, step % 3 * 4 + 4)
+            # The gradient of half the squared error, over the outputs of a sample.
+            error = (data[rows] @ want["fc_weight"].T + want["fc_bias"] - label[rows]) / 2
+            grads = {"fc_weight": error.T @ data[rows] / 4, "fc_bias": error.sum(axis=0) / 4}
+            updates, state = tx.update(grads, state, want)
+            want = optax.apply_updates(want, updates)
+    for name, value in module.get_params()[0].items():
+        close(value.asnumpy(), np.asarray(want[name]), 1e-5, name)
+
+
 @pytest.mark.slow
 def test_optax_dtypes() -> None:
     for dtype in ("float16", "float64"):
@@ -469,8 +563,10 @@ def test_optax_errors() -> None:
     with pytest.raises(ValueError, match="learning_rate"):
         mx.optimizer.Optax(optax.sgd(0.1), learning_rate=0.1)
     weight, grad = arrays((3,), (3,))
-    with pytest.raises(mx.MXNetError, match="another transformation"):
-        mx.optimizer.Optax(optax.adam(0.1)).update(0, weight, grad, (weight,))
+    with pytest.raises(mx.MXNetError, match=r"for w a state of .*another transformation"):
+        mx.optimizer.Optax(optax.adam(0.1), param_idx2name={0: "w"}).update(0, weight, grad, (weight,))
+    with pytest.raises(mx.MXNetError, match=r"missing 1 required .*'value'.*cannot be used here"):
+        mx.optimizer.get_updater(mx.optimizer.Optax(optax.contrib.reduce_on_plateau()))(0, grad, weight)
 
 
 @pytest.mark.parametrize("compiled", [slow(False), True])

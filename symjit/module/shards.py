@@ -78,7 +78,7 @@ class ShardedStep:
         arrays = [[e.arg_arrays[position] for e in executors] for _, position in self._trained]
         updater.prepare(self.indices, [block[0] for block in arrays])
         states = [updater.states[index] for index in self.indices]
-        rule: Any = optimizer.rule()
+        rule: Any = optimizer.rule(indices=self.indices)
         key = (executors[0].wanted, executors[0].own_products, self._even, keep, rule.key)
         compiled = self._compiled.get(key)
         if compiled is None:

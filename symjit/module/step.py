@@ -130,7 +130,7 @@ class Step:
         weights = [executor.arg_arrays[position] for _, position in self._trained]
         updater.prepare(self.indices, weights)
         states = [updater.states[index] for index in self.indices]
-        rule: Any = optimizer.rule()
+        rule: Any = optimizer.rule(indices=self.indices)
         counted = None if metric is None else metering(metric)
         label_names = tuple(labels or ())
         key = (

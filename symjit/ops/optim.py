@@ -31,7 +31,6 @@ __all__ = [
     "lars",
     "lars_mom",
     "lbsgd",
-    "lbsgd_mom",
     "nadam",
     "nag",
     "plain_sum",
@@ -40,7 +39,6 @@ __all__ = [
     "sgd",
     "sgd_mom",
     "sgld",
-    "signsgd",
     "signum",
 ]
 
@@ -48,14 +46,22 @@ Array = Any
 Arrays = tuple[Any, ...]
 
 
+def _limited(x: Array, bound: Array) -> Array:
+    """Return `x` inside of ``[-bound, bound]``; NaN stays NaN.
+
+    The upper bound is looked at first, as in MXNet: it shows where a bound is negative, which some optimizers take.
+    """
+    return jnp.where(x > bound, bound, jnp.where(x < -bound, -bound, x))
+
+
 def _clipped(grad: Array, rescale_grad: Array, clip_gradient: Array) -> Array:
-    """Return the rescaled gradient inside of the bounds; NaN stays NaN."""
-    return jnp.clip(grad * rescale_grad, -clip_gradient, clip_gradient)
+    """Return the rescaled gradient inside of the bounds."""
+    return _limited(grad * rescale_grad, clip_gradient)
 
 
 def _decayed(weight: Array, grad: Array, wd: Array, rescale_grad: Array, clip_gradient: Array) -> Array:
     """Return the rescaled gradient with the weight decay, clipped together."""
-    return jnp.clip(grad * rescale_grad + wd * weight, -clip_gradient, clip_gradient)
+    return _limited(grad * rescale_grad + wd * weight, clip_gradient)
 
 
 # Gradient descent -----------------------------------------------------------------------------------------------------
@@ -66,7 +72,7 @@ def sgd(
 ) -> Arrays:
     """Step against the gradient: ``w -= lr (clip(rescale g) + wd w)``. Source: MXNet ``sgd_update``.
 
-    States in `kept` are returned as they are: MXNet gives a momentum below zero a state that it then leaves alone.
+    States in `kept` are returned as they are: MXNet leaves the momentum alone where its factor is zero or below.
     """
     return (weight - lr * (_clipped(grad, rescale_grad, clip_gradient) + wd * weight), *kept)
 
@@ -74,7 +80,7 @@ def sgd(
 def sgd_mom(
     weight: Array,
     grad: Array,
-    mom: Array,
+    mom: Array = None,
     *,
     lr: Array,
     momentum: Array,
@@ -82,7 +88,12 @@ def sgd_mom(
     rescale_grad: Array,
     clip_gradient: Array,
 ) -> Arrays:
-    """Step with momentum: ``m = momentum m - lr (clip(rescale g) + wd w)``, ``w += m``. Source: ``sgd_mom_update``."""
+    """Step with momentum: ``m = momentum m - lr (clip(rescale g) + wd w)``, ``w += m``; without `mom` do as `sgd`.
+
+    Source: MXNet ``sgd_mom_update``.
+    """
+    if mom is None:
+        return sgd(weight, grad, lr=lr, wd=wd, rescale_grad=rescale_grad, clip_gradient=clip_gradient)
     mom = momentum * mom - lr * (_clipped(grad, rescale_grad, clip_gradient) + wd * weight)
     return weight + mom, mom
 
@@ -90,7 +101,7 @@ def sgd_mom(
 def nag(
     weight: Array,
     grad: Array,
-    mom: Array,
+    mom: Array = None,
     *,
     lr: Array,
     momentum: Array,
@@ -98,26 +109,23 @@ def nag(
     rescale_grad: Array,
     clip_gradient: Array,
 ) -> Arrays:
-    """Step with Nesterov's momentum. Source: MXNet ``nag_mom_update``.
+    """Step with Nesterov's momentum; without `mom` do as `sgd`. Source: MXNet ``nag_mom_update``.
 
     ``g = clip(rescale grad)``, ``w' = w + momentum^2 m - (1 + momentum) lr (g + wd w)``,
     ``m = momentum m - lr (g + wd w')``: MXNet writes the weight before the momentum, which decays the new one.
     """
+    if mom is None:
+        return sgd(weight, grad, lr=lr, wd=wd, rescale_grad=rescale_grad, clip_gradient=clip_gradient)
     grad = _clipped(grad, rescale_grad, clip_gradient)
     ahead = momentum * mom - lr * (grad + wd * weight)
     new = weight + momentum * ahead - lr * (grad + wd * weight)
     return new, momentum * mom - lr * (grad + wd * new)
 
 
-def signsgd(weight: Array, grad: Array, *, lr: Array, wd: Array) -> Arrays:
-    """Step by the gradient's sign: ``w = (1 - lr wd) w - lr sign(g)``. Source: MXNet ``signsgd_update``."""
-    return ((1 - lr * wd) * weight - lr * jnp.sign(grad),)
-
-
 def signum(
     weight: Array,
     grad: Array,
-    mom: Array,
+    mom: Array = None,
     *,
     lr: Array,
     momentum: Array,
@@ -128,8 +136,11 @@ def signum(
 ) -> Arrays:
     """Step by the momentum's sign. Source: MXNet ``signum_update``; Bernstein et al., arXiv:1802.04434.
 
-    ``m = momentum m - (1 - momentum) (clip(rescale g) + wd w)``, ``w = (1 - lr wd_lh) w + lr sign(m)``.
+    ``m = momentum m - (1 - momentum) (clip(rescale g) + wd w)``, ``w = (1 - lr wd_lh) w + lr sign(m)``. Without `mom`
+    ``w = (1 - lr wd) w - lr sign(g)`` (``signsgd_update``), whatever the other numbers are.
     """
+    if mom is None:
+        return ((1 - lr * wd) * weight - lr * jnp.sign(grad),)
     mom = momentum * mom - (1 - momentum) * (_clipped(grad, rescale_grad, clip_gradient) + wd * weight)
     return (1 - lr * wd_lh) * weight + lr * jnp.sign(mom), mom
 
@@ -263,19 +274,10 @@ def _lbsgd_rate(weight: Array, grad: Array, lr: Array, wd: Array) -> Array:
     return lr * jnp.clip(jnp.sqrt(weights / (grads + wd * weights + 1e-18)), 0.01, 100)
 
 
-def lbsgd(weight: Array, grad: Array, *, lr: Array, wd: Array, rescale_grad: Array, clip_gradient: Array) -> Arrays:
-    """Do as `sgd`, with a rate for the layer: ``lr sqrt(|w|^2 / (|g|^2 + wd |w|^2))``, the root within 0.01..100.
-
-    The gradient's norm is that before rescaling. Source: MXNet ``mx.optimizer.LBSGD``, ``warmup_strategy="lars"``.
-    """
-    lr = _lbsgd_rate(weight, grad, lr, wd)
-    return sgd(weight, grad, lr=lr, wd=wd, rescale_grad=rescale_grad, clip_gradient=clip_gradient)
-
-
-def lbsgd_mom(
+def lbsgd(
     weight: Array,
     grad: Array,
-    mom: Array,
+    mom: Array = None,
     *,
     lr: Array,
     momentum: Array,
@@ -283,7 +285,10 @@ def lbsgd_mom(
     rescale_grad: Array,
     clip_gradient: Array,
 ) -> Arrays:
-    """Do as `sgd_mom`, with the layer's rate of `lbsgd`."""
+    """Do as `sgd_mom`, with a rate for the layer: ``lr sqrt(|w|^2 / (|g|^2 + wd |w|^2))``, the root within 0.01..100.
+
+    The gradient's norm is that before rescaling. Source: MXNet ``mx.optimizer.LBSGD``, ``warmup_strategy="lars"``.
+    """
     lr = _lbsgd_rate(weight, grad, lr, wd)
     numbers = {"lr": lr, "momentum": momentum, "wd": wd, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
     return sgd_mom(weight, grad, mom, **numbers)
@@ -538,7 +543,7 @@ def rmsprop(
     """
     grad = _decayed(weight, grad, wd, rescale_grad, clip_gradient)
     n = gamma1 * n + (1 - gamma1) * grad * grad
-    return jnp.clip(weight - lr * (grad / jnp.sqrt(n + epsilon)), -clip_weights, clip_weights), n
+    return _limited(weight - lr * (grad / jnp.sqrt(n + epsilon)), clip_weights), n
 
 
 def rmsprop_centered(
@@ -565,7 +570,7 @@ def rmsprop_centered(
     n = gamma1 * n + (1 - gamma1) * grad * grad
     g = gamma1 * g + (1 - gamma1) * grad
     delta = gamma2 * delta - lr * (grad / jnp.sqrt(n - g * g + epsilon))
-    return jnp.clip(weight + delta, -clip_weights, clip_weights), n, g, delta
+    return _limited(weight + delta, clip_weights), n, g, delta
 
 
 def ftrl(

@@ -41,10 +41,9 @@ class SGD(Optimizer):
         return zeros_like(weight) if self.momentum != 0.0 else None
 
     def _rule(self, multi_precision: bool) -> Rule:
-        states = int(self.momentum != 0.0)
         if self.momentum > 0:
-            return self._made(optim.sgd_mom, multi_precision, states, f"{_COMMON} momentum")
-        return self._made(optim.sgd, multi_precision, states, _COMMON)
+            return self._made(optim.sgd_mom, multi_precision, 1, f"{_COMMON} momentum")
+        return self._made(optim.sgd, multi_precision, (0, 1), _COMMON)
 
     def hyper(self, index: Any) -> dict[str, float]:
         """Return the common numbers and the momentum."""
@@ -81,9 +80,7 @@ class NAG(Optimizer):
         return zeros_like(weight) if self.momentum != 0.0 else None
 
     def _rule(self, multi_precision: bool) -> Rule:
-        if self.momentum == 0.0:
-            return self._made(optim.sgd, multi_precision, 0, _COMMON)
-        return self._made(optim.nag, multi_precision, 1, f"{_COMMON} momentum")
+        return self._made(optim.nag, multi_precision, momenta(self.momentum), f"{_COMMON} momentum")
 
     def hyper(self, index: Any) -> dict[str, float]:
         """Return the common numbers and the momentum, 0 for one below zero."""
@@ -116,9 +113,7 @@ class Signum(Optimizer):
         return zeros_like(weight) if self.momentum != 0.0 else None
 
     def _rule(self, multi_precision: bool) -> Rule:
-        if self.momentum == 0.0:
-            return self._made(optim.signsgd, multi_precision, 0, "lr wd")
-        return self._made(optim.signum, multi_precision, 1, f"{_COMMON} momentum wd_lh")
+        return self._made(optim.signum, multi_precision, momenta(self.momentum), f"{_COMMON} momentum wd_lh")
 
     def hyper(self, index: Any) -> dict[str, float]:
         """Return the common numbers, the momentum (0 for one below zero) and the decay beside the sign."""
@@ -192,6 +187,11 @@ class Test(Optimizer):
 
     def _rule(self, multi_precision: bool) -> Rule:
         return self._made(optim.plain_sum, multi_precision, 1, "rescale_grad")
+
+
+def momenta(momentum: float) -> int | tuple[int, int]:
+    """Return how many arrays a state may have: one if there was a momentum, also where it has been set to 0 since."""
+    return 1 if momentum != 0.0 else (0, 1)
 
 
 def exact_bound(clip: float | None) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from symjit.ndarray import NDArray
 from symjit.ops import optim
+from symjit.optimizer.descent import momenta
 from symjit.optimizer.optimizer import Optimizer, aggregation, bound, register, zeros_like
 from symjit.optimizer.rule import LOW_PRECISION, Rule, run
 
@@ -74,10 +75,10 @@ class LARS(Optimizer):
         return zeros_like(weight) if self.momentum != 0.0 else None
 
     def _rule(self, multi_precision: bool) -> Rule:
-        states, numbers = int(self.momentum != 0.0), f"{_COMMON} eta eps adapts"
+        numbers = f"{_COMMON} eta eps adapts"
         if self.momentum > 0:
-            return self._made(optim.lars_mom, multi_precision, states, f"{numbers} momentum")
-        return self._made(optim.lars, multi_precision, states, numbers)
+            return self._made(optim.lars_mom, multi_precision, 1, f"{numbers} momentum")
+        return self._made(optim.lars, multi_precision, (0, 1), numbers)
 
     def hyper(self, index: Any) -> dict[str, float]:
         """Return the common numbers, those of the layer's rate, and the momentum as corrected."""
@@ -160,15 +161,13 @@ class LBSGD(Optimizer):
             return (zeros_like(weight, "float32") if self.momentum != 0.0 else None), weight.astype("float32")
         return zeros_like(weight) if self.momentum != 0.0 else None
 
-    def rule(self, multi_precision: bool | None = None) -> Rule | None:
+    def rule(self, multi_precision: bool | None = None, indices: Sequence[Any] = ()) -> Rule | None:
         """Return the pure form where every batch is a step, else None."""
-        return super().rule(multi_precision) if self.batch_scale == 1 else None
+        return super().rule(multi_precision, indices) if self.batch_scale == 1 else None
 
     def _rule(self, multi_precision: bool) -> Rule:
-        plain, momentum = (optim.lbsgd, optim.lbsgd_mom) if self._adapts else (optim.sgd, optim.sgd_mom)
-        if self.momentum == 0.0:
-            return self._made(plain, multi_precision, 0, _COMMON)
-        return self._made(momentum, multi_precision, 1, f"{_COMMON} momentum")
+        fn = optim.lbsgd if self._adapts else optim.sgd_mom
+        return self._made(fn, multi_precision, momenta(self.momentum), f"{_COMMON} momentum")
 
     @property
     def _adapts(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from symjit import config
 from symjit import ndarray as nd
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.ndarray import NDArray
 from symjit.optimizer.rule import LOW_PRECISION, Rule, run
 
@@ -112,7 +112,13 @@ class Optimizer:
 
     @staticmethod
     def register(klass: type) -> type:
-        """Register a class under its name in lower case; returns it, so that this is a decorator."""
+        """Register a class under its name in lower case; returns it, so that this is a decorator.
+
+        Raises:
+            AssertionError: it is no class.
+        """
+        if not isinstance(klass, type):
+            raise AssertionError(f"register: expected a subclass of Optimizer, got {shown(klass)}")
         name = klass.__name__.lower()
         former = Optimizer.opt_registry.get(name)
         if former is not None:
@@ -244,27 +250,39 @@ class Optimizer:
 
     # Updates ----------------------------------------------------------------------------------------------------------
 
-    def rule(self, multi_precision: bool | None = None) -> Rule | None:
+    def rule(self, multi_precision: bool | None = None, indices: Sequence[Any] = ()) -> Rule | None:
         """Return the pure form of this optimizer, or None where a subclass overrides `update`.
 
         Args:
             multi_precision: whether states are those of `create_state_multi_precision`; as the optimizer says if None.
+            indices: the parameters that it is for; most rules are the same for all.
         """
         order = type(self).__mro__
         place = {name: next(i for i, c in enumerate(order) if name in vars(c)) for name in _OVERRIDES}
         if place["_rule"] > min(place["update"], place["update_multi_precision"]):
             return None
-        return self._rule(self.multi_precision if multi_precision is None else multi_precision)
+        made = self._rule(self.multi_precision if multi_precision is None else multi_precision)
+        return None if made is None else self._named(made, indices)
 
     def _rule(self, multi_precision: bool) -> Rule | None:
         """Return the rule that `update` runs; a class that has one overrides this and `hyper`."""
         return None
 
-    def _made(self, fn: Callable[..., Any], multi_precision: bool, states: int, numbers: str, **facts: Any) -> Rule:
+    def _named(self, rule: Rule, indices: Sequence[Any]) -> Rule:
+        """Return the rule for these parameters."""
+        return rule
+
+    def _made(
+        self,
+        fn: Callable[..., Any],
+        multi_precision: bool,
+        states: int | tuple[int, ...],
+        numbers: str,
+        draws: bool = False,
+    ) -> Rule:
         """Return a rule of this optimizer; `numbers` are names parted by blanks."""
-        names = tuple(numbers.split())
         master = self._master if multi_precision else None
-        return Rule(fn, names, states, master, **facts)
+        return Rule(fn, tuple(numbers.split()), (states,) if isinstance(states, int) else states, master, draws)
 
     def hyper(self, index: Any) -> dict[str, float]:
         """Return the numbers of this step for one parameter, under the names of `Rule.numbers`.
@@ -349,7 +367,7 @@ class Optimizer:
             raise NotImplementedError(f"{type(self).__name__} does not define update()")
         indices, weights, grads, states = _lists(index, weight, grad, state)
         self._update_count(indices)
-        run(rule, weights, grads, states, self.hypers(indices))
+        run(self._named(rule, indices), weights, grads, states, self.hypers(indices))
 
 
 _OVERRIDES = ("_rule", "update", "update_multi_precision")

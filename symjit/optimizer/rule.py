@@ -28,7 +28,7 @@ class Rule:
     Attributes:
         fn: ``fn(weight, grad, *states, **numbers) -> (weight, *states)``, with ``key=`` besides if it draws.
         numbers: the names of the numbers that it takes, those that `Optimizer.hyper` returns.
-        states: how many arrays the state of a parameter holds.
+        states: how many arrays the state of a parameter may hold; None for any number.
         master: None, or where the float32 copy of a weight of low precision stands in its state: ``(copy, state)`` is
             0, ``(state, copy)`` is 1.
         draws: whether it draws random numbers.
@@ -36,7 +36,7 @@ class Rule:
 
     fn: Callable[..., Any]
     numbers: tuple[str, ...]
-    states: int | None
+    states: tuple[int, ...] | None
     master: int | None = None
     draws: bool = False
 
@@ -64,28 +64,41 @@ class Rule:
         Raises:
             MXNetError: the gradient or the state does not belong to such a weight or optimizer.
         """
+        inner, inner_state = self._inner(weight, grad, state)
+        inner, inner_state = self._plain(inner, grad, inner_state, hyper, rng)
+        return self._outer(weight, inner, inner_state)
+
+    def _copied(self, weight: Any) -> bool:
+        return self.master is not None and weight.dtype in LOW_PRECISION
+
+    def _inner(self, weight: Any, grad: Any, state: Any) -> tuple[Any, Any]:
+        """Return what is updated, the weight or its float32 copy, and the state of that."""
         if grad.shape != weight.shape:
             raise MXNetError(f"{self.name}: the weight has shape {weight.shape}, its gradient {grad.shape}")
-        if self.master is None or weight.dtype not in LOW_PRECISION:
-            return self._plain(weight, grad, state, hyper, rng)
+        if not self._copied(weight):
+            return weight, state
+        assert self.master is not None
         if not isinstance(state, (tuple, list)) or len(state) != 2 or not hasattr(state[self.master], "astype"):
             raise MXNetError(
                 f"{self.name} with multi_precision=True: the state of a {weight.dtype.name} weight holds its float32"
                 f" copy; this one is {_described(state)}. Make it with create_state_multi_precision"
             )
-        master, inner = state[self.master], state[1 - self.master]
-        master, inner = self._plain(master, grad.astype(master.dtype), inner, hyper, rng)
-        both = (master, inner) if self.master == 0 else (inner, master)
-        return master.astype(weight.dtype), both
+        return state[self.master], state[1 - self.master]
+
+    def _outer(self, weight: Any, inner: Any, inner_state: Any) -> tuple[Any, Any]:
+        """Return the new weight and state, from what `_inner` returned and has been updated."""
+        if not self._copied(weight):
+            return inner, inner_state
+        return inner.astype(weight.dtype), (inner, inner_state) if self.master == 0 else (inner_state, inner)
 
     def _plain(self, weight: Any, grad: Any, state: Any, hyper: Mapping[str, Any], rng: Any) -> tuple[Any, Any]:
         """Run `fn` on the arrays of a state."""
         wide = weight.dtype if weight.dtype in (jnp.float32, jnp.float64) else jnp.dtype(jnp.float32)
         leaves, structure = jax.tree.flatten(state)
-        if self.states is not None and len(leaves) != self.states:
+        if self.states is not None and len(leaves) not in self.states:
             raise MXNetError(
-                f"{self.name}: expected a state of {self.states} arrays, got {_described(state)}. Is it the state of"
-                " another optimizer, or of one with other settings?"
+                f"{self.name}: expected a state of {' or '.join(map(str, self.states))} arrays, got"
+                f" {_described(state)}. Is it the state of another optimizer, or of one with other settings?"
             )
         numbers = {name: jnp.asarray(hyper[name], wide) for name in self.numbers}
         drawn = {"key": rng} if self.draws else {}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -30,10 +30,16 @@ __all__ = ["Optax", "OptaxRule", "TransformationState", "transformation"]
 class Optax(Optimizer):
     """Updates parameters by an optax ``GradientTransformation``. Beyond MXNet.
 
-    Every parameter is transformed by itself, with a state of its own: a transformation that looks at all gradients at
-    once, such as a clip of the global norm, sees one parameter at a time. The gradient is multiplied by `rescale_grad`
-    and clipped by `clip_gradient` before; the updates are multiplied by the parameter's ``lr_mult`` after. Rate,
-    schedule and weight decay are the transformation's own. The state is the tuple of the leaves of its state.
+    The parameters of a step are one tree for it, a dict by the names of `param_idx2name` (``"fc1_weight"``; by the
+    text of the index where there are no names). So a clip of the global norm sees all gradients, and a mask or labels
+    may go by name if they are functions of the tree: ``lambda params: {name: name.endswith("_weight") for name in
+    params}``. An `Updater` that is called for one parameter after the other hands over trees of one parameter each.
+
+    Gradients are multiplied by `rescale_grad` and clipped by `clip_gradient` before; the updates are multiplied by the
+    parameter's ``lr_mult`` after. Rate, schedule and weight decay are the transformation's own. The state of a
+    parameter is the tuple of the leaves of the transformation's state of this parameter alone; what parameters have in
+    common, such as the count of a schedule, is in the states of all. A transformation whose state is no sum of such
+    parts (``optax.flatten``) transforms every parameter by itself.
 
     Args:
         tx: the transformation, for example ``optax.adamw(1e-3)``.
@@ -42,6 +48,7 @@ class Optax(Optimizer):
     Raises:
         TypeError: `tx` is no gradient transformation.
         ValueError: an argument that the transformation decides was given.
+        MXNetError: in an update, the transformation needs more than gradients, state and parameters (the loss, say).
     """
 
     def __init__(self, tx: optax.GradientTransformation, **kwargs: Any) -> None:
@@ -54,17 +61,26 @@ class Optax(Optimizer):
         self.tx = tx
 
     def create_state(self, index: Any, weight: NDArray) -> tuple[NDArray, ...]:
-        """Return the leaves of the transformation's first state."""
+        """Return the leaves of the transformation's first state, of random keys their data."""
         data = weight.data
         with _as_user(data.dtype):
-            leaves = jax.tree.leaves(self.tx.init(data))
+            leaves = jax.tree.leaves(self.tx.init({self._name(index): data}))
             # A copy: the state may hold the weight itself.
-            return tuple(wrap(jnp.array(leaf, copy=True), weight.context) for leaf in leaves)
+            return tuple(wrap(jnp.array(_plain(leaf), copy=True), weight.context) for leaf in leaves)
+
+    def _name(self, index: Any) -> str:
+        return str(self.idx2name.get(index, index))
 
     def _rule(self, multi_precision: bool) -> Rule:
         numbers = ("rescale_grad", "clip_gradient", "scale")
         tx: Any = self.tx
         return OptaxRule(tx, numbers, None, self._master if multi_precision else None)
+
+    def _named(self, rule: Rule, indices: Sequence[Any]) -> Rule:
+        names = tuple(self._name(index) for index in indices)
+        if len(set(names)) < len(names):
+            names = tuple(str(index) for index in indices)
+        return replace(rule, names=names)
 
     def hyper(self, index: Any) -> dict[str, float]:
         """Return the common numbers, and the parameter's ``lr_mult`` as ``scale``."""
@@ -73,30 +89,165 @@ class Optax(Optimizer):
 
 @dataclass(frozen=True)
 class OptaxRule(Rule):
-    """The rule of `Optax`: `fn` is the transformation, and a state keeps its dtypes."""
+    """The rule of `Optax`: `fn` is the transformation, and a state keeps its dtypes.
+
+    Attributes:
+        names: the names of the parameters of a call, their places if there are none.
+    """
+
+    names: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What messages call it."""
         return "Optax"
 
-    def _plain(self, weight: Any, grad: Any, state: Any, hyper: Mapping[str, Any], rng: Any) -> tuple[Any, Any]:
-        tx: Any = self.fn
-        with _as_user(weight.dtype):
-            wanted = jax.eval_shape(tx.init, jax.ShapeDtypeStruct(weight.shape, weight.dtype))
-            expected, leaves = jax.tree.leaves(wanted), jax.tree.leaves(state)
-            if [x.shape for x in expected] != [x.shape for x in leaves]:
-                raise MXNetError(
-                    f"Optax: expected a state of arrays of the shapes {[x.shape for x in expected]}, got"
-                    f" {[x.shape for x in leaves]}. Is it the state of another transformation?"
-                )
-            numbers = {name: jnp.asarray(hyper[name], weight.dtype) for name in self.numbers}
-            bound = numbers["clip_gradient"]
-            grad = jnp.clip(grad.astype(weight.dtype) * numbers["rescale_grad"], -bound, bound)
-            updates, made = tx.update(grad, jax.tree.unflatten(jax.tree.structure(wanted), leaves), weight)
-            weight = (weight + numbers["scale"] * updates.astype(weight.dtype)).astype(weight.dtype)
-            new = [new.astype(old.dtype) for new, old in zip(jax.tree.leaves(made), leaves, strict=True)]
-        return weight, jax.tree.unflatten(jax.tree.structure(state), new)
+    def apply(self, weight: Any, grad: Any, state: Any, hyper: Mapping[str, Any], rng: Any = None) -> tuple[Any, Any]:
+        """Do as `Rule.apply`: transform a parameter by itself."""
+        packed = jnp.stack([jnp.asarray(hyper[name], jnp.float32) for name in self.numbers])[None]
+        (weight,), (state,) = self.apply_all([weight], [grad], [state], packed)
+        return weight, state
+
+    def apply_all(
+        self, weights: Sequence[Any], grads: Sequence[Any], states: Sequence[Any], packed: Any, rng: Any = None
+    ) -> tuple[list[Any], list[Any]]:
+        """Do as `Rule.apply_all`, with one call of the transformation."""
+        names = self.names or tuple(map(str, range(len(weights))))
+        inner = [self._inner(*each) for each in zip(weights, grads, states, strict=True)]
+        params = {name: weight for name, (weight, _) in zip(names, inner, strict=True)}
+        wide = any(weight.dtype == jnp.float64 for weight in params.values())
+        # One program for all: without the barrier every parameter's would hold the place of its number.
+        rows = jax.lax.optimization_barrier([self.unpack(packed, i) for i in range(len(weights))])
+        numbers = dict(zip(names, rows, strict=True))
+        scaled = {}
+        for name, grad in zip(names, grads, strict=True):
+            dtype, bound = params[name].dtype, numbers[name]["clip_gradient"]
+            grad = grad.astype(dtype) * numbers[name]["rescale_grad"].astype(dtype)
+            scaled[name] = jnp.clip(grad, -bound.astype(dtype), bound.astype(dtype))
+        with _as_user(jnp.float64 if wide else jnp.float32):
+            layouts = {name: _Layout.of(self.fn, {name: params[name]}) for name in names}
+            kept = {name: layouts[name].checked(name, state) for name, (_, state) in zip(names, inner, strict=True)}
+            updates, made = _transformed(self.fn, scaled, params, layouts, kept)
+        new_weights, new_states = [], []
+        for name, weight, (inner_weight, state) in zip(names, weights, inner, strict=True):
+            dtype = inner_weight.dtype
+            moved = inner_weight + numbers[name]["scale"].astype(dtype) * updates[name].astype(dtype)
+            leaves = [new.astype(old.dtype) for new, old in zip(made[name], kept[name], strict=True)]
+            new_weight, new_state = self._outer(weight, moved, jax.tree.unflatten(jax.tree.structure(state), leaves))
+            new_weights.append(new_weight)
+            new_states.append(new_state)
+        return new_weights, new_states
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a transformation's state of some parameters is made of leaves.
+
+    Attributes:
+        structure: the tree without its leaves.
+        paths: where each leaf is.
+        shapes: the shape of each, of a random key that of its data.
+        keys: of each, what makes a random key of its data; None for other leaves.
+    """
+
+    structure: Any
+    paths: list[Any]
+    shapes: list[tuple[int, ...]]
+    keys: list[Any]
+
+    @staticmethod
+    def of(tx: Any, params: Mapping[str, Any]) -> _Layout:
+        keys: list[Any] = []
+
+        def probe(params: Any) -> Any:
+            state = tx.init(params)
+            keys[:] = [jax.random.key_impl(leaf) if _is_key(leaf) else None for leaf in jax.tree.leaves(state)]
+            return jax.tree.map(_plain, state)
+
+        specs = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in params.items()}
+        leaves, structure = jax.tree_util.tree_flatten_with_path(jax.eval_shape(probe, specs))
+        return _Layout(structure, [path for path, _ in leaves], [leaf.shape for _, leaf in leaves], keys)
+
+    def checked(self, name: str, state: Any) -> list[Any]:
+        """Return the leaves of a parameter's state."""
+        leaves = jax.tree.leaves(state)
+        found = [x.shape for x in leaves]
+        if found != self.shapes:
+            raise MXNetError(
+                f"Optax: expected for {name} a state of arrays of the shapes {self.shapes}, got {found}. Is it the"
+                " state of another transformation?"
+            )
+        return leaves
+
+    def tree(self, leaves: Sequence[Any]) -> Any:
+        """Return the state of these leaves."""
+        made = [
+            leaf if key is None else jax.random.wrap_key_data(leaf, impl=key)
+            for leaf, key in zip(leaves, self.keys, strict=True)
+        ]
+        return jax.tree.unflatten(self.structure, made)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(leaf: Any) -> Any:
+    """Return a leaf of a state as an array of numbers."""
+    leaf = jnp.asarray(leaf)
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _transformed(
+    tx: Any,
+    grads: dict[str, Any],
+    params: dict[str, Any],
+    layouts: dict[str, _Layout],
+    kept: dict[str, list[Any]],
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Return the updates of parameters, and the leaves of their states."""
+    whole = _Layout.of(tx, params)
+    users = _users(whole, layouts)
+    if users is None:
+        updates, made = {}, {}
+        for name, layout in layouts.items():
+            update, state = _call(tx, {name: grads[name]}, layout.tree(kept[name]), {name: params[name]})
+            updates[name], made[name] = update[name], [_plain(leaf) for leaf in jax.tree.leaves(state)]
+        return updates, made
+    joined = [kept[name][place] for (name, place), *_ in users]
+    updates, state = _call(tx, grads, whole.tree(joined), params)
+    made = {name: list(leaves) for name, leaves in kept.items()}
+    for leaf, places in zip(jax.tree.leaves(state), users, strict=True):
+        for name, place in places:
+            made[name][place] = _plain(leaf)
+    return updates, made
+
+
+def _users(whole: _Layout, layouts: dict[str, _Layout]) -> list[list[tuple[str, int]]] | None:
+    """Return for each leaf of the whole state the parameters that have it in theirs, and its place there.
+
+    A leaf that is a parameter's has its name on the way to it. None if the states of the parameters are no parts of the
+    whole one.
+    """
+    places: dict[Any, list[tuple[str, int]]] = {}
+    for name, layout in layouts.items():
+        for place, (path, shape) in enumerate(zip(layout.paths, layout.shapes, strict=True)):
+            places.setdefault((jax.tree_util.keystr(path), shape), []).append((name, place))
+    users = [
+        places.get((jax.tree_util.keystr(p), shape), []) for p, shape in zip(whole.paths, whole.shapes, strict=True)
+    ]
+    return users if all(users) else None
+
+
+def _call(tx: Any, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    try:
+        return tx.update(grads, state, params)
+    except (TypeError, AttributeError) as error:
+        raise MXNetError(
+            f"Optax: update(gradients, state, parameters) of the transformation fails: {error}. One that needs more"
+            " than these three, as the loss (reduce_on_plateau, line searches) or parameters of a class of its own"
+            " (lookahead), cannot be used here"
+        ) from error
 
 
 class _as_user:
@@ -161,7 +312,8 @@ def transformation(optimizer: Optimizer) -> optax.GradientTransformation:
         weights = jax.tree.leaves(params)
         count = state.count + 1
         rng = jax.random.fold_in(state.key, count) if rule.draws else None
-        made, states = rule.apply_all(weights, grads, state.states, numbers.at(count, len(weights)), rng)
+        named: Any = numbers.start.rule(indices=range(len(weights)))
+        made, states = named.apply_all(weights, grads, state.states, numbers.at(count, len(weights)), rng)
         deltas = [new - weight for new, weight in zip(made, weights, strict=True)]
         return jax.tree.unflatten(structure, deltas), TransformationState(count, tuple(states), state.key)
 

@@ -36,7 +36,8 @@ class Updater:
     def __call__(self, index: Any, grad: Any, weight: Any) -> None:
         """Update a parameter, or a list of them.
 
-        An optimizer that has a pure rule updates the whole list in one compiled call.
+        An optimizer that has a pure rule updates the whole list in one compiled call; an index that occurs twice is
+        updated twice, one after the other.
 
         Args:
             index: the parameter's index, or a list of them; then the others are lists as well.
@@ -62,10 +63,14 @@ class Updater:
             if not isinstance(array, NDArray):
                 raise AssertionError(f"Updater: gradients and weights must be NDArrays, got {type(array).__name__}")
         indices = [idx.decode() if isinstance(idx, bytes) else idx for idx in indices]
+        if len(set(indices)) < len(indices):
+            for each in zip(indices, grads, weights, strict=True):
+                self(*each)
+            return
         optimizer = self.optimizer
         optimizer._set_current_context(weights[0].context.device_id)
         self.prepare(indices, weights)
-        rule = optimizer.rule()
+        rule = optimizer.rule(indices=indices)
         if rule is not None:
             run(rule, weights, grads, [self.states[idx] for idx in indices], optimizer.advance(indices))
         elif self.aggregate_updates:

@@ -31,6 +31,7 @@ class Case(NamedTuple):
             ``update_multi_precision`` of the optimizer itself.
         then: method and argument to call on the optimizer before the first step.
         only: the parameters, by index.
+        change: an attribute of the optimizer, and what it is set to after `HALF` steps.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Case(NamedTuple):
     route: str = "list"
     then: tuple[str, Any] | None = None
     only: tuple[int, ...] = (0, 1, 2)
+    change: tuple[str, Any] | None = None
 
 
 _FULL: dict[str, Any] = {"wd": 0.03, "clip_gradient": 0.6, "rescale_grad": 0.5}
@@ -135,6 +137,16 @@ def _cases() -> list[Case]:
         "adadelta",
     ):
         made.append(Case(f"{name}-master", name, {**_RATE, **low}, dtype="float16"))
+    for name in ("dcasgd", "adagrad", "adadelta", "adamax", "nadam"):
+        made.append(Case(f"{name}-clip-negative", name, {**_RATE, "clip_gradient": -0.2}))
+    no_momentum = ("momentum", 0.0)
+    for name in ("sgd", "nag", "signum", "lars", "lbsgd"):
+        made.append(Case(f"{name}-momentum-ends", name, {**_RATE, **momentum}, change=no_momentum))
+    made += [
+        Case("sgd-master-momentum-ends", "sgd", {**_RATE, **low, **momentum}, dtype="float16", change=no_momentum),
+        Case("sgd-lr-changed", "sgd", _RATE, change=("lr", 0.3)),
+        Case("adam-rescale_grad-changed", "adam", _RATE, change=("rescale_grad", 0.1)),
+    ]
     return made
 
 
@@ -195,6 +207,8 @@ def go_on(
         states = {i: optimizer.create_state_multi_precision(i, weights[i]) for i in case.only}
     found: dict[str, np.ndarray | None] = {}
     for step in steps:
+        if case.change is not None and step == HALF + 1:
+            setattr(optimizer, *case.change)
         grads = {i: _array(mx, draw(f"grad{step}", PARAMETERS[i], case.dtype)) for i in case.only}
         if case.route == "list":
             updater(list(case.only), [grads[i] for i in case.only], [weights[i] for i in case.only])
