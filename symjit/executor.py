@@ -25,7 +25,7 @@ from symjit.ndarray.array import Bound, wrap
 from symjit.ops.shapes import prod
 from symjit.program import Prediction, Program, Residuals, is_inexact, live_heads, no_losses, pull_back
 
-__all__ = ["Executor"]
+__all__ = ["Executor", "check_parameter"]
 
 _GRAD_REQS = ("write", "add", "null")
 
@@ -359,18 +359,23 @@ class Executor:
         aux_params: Mapping[str, NDArray] | None = None,
         allow_extra_params: bool = False,
     ) -> None:
-        """Write parameters into the bound arrays, converting their dtype.
+        """Write parameters into the bound arrays, converting their dtype; all of them, or none after an error.
 
         Raises:
             ValueError: a name is not bound (unless `allow_extra_params`).
+            TypeError: a parameter is no NDArray.
             MXNetError: a shape differs.
         """
+        fitting: list[tuple[NDArray, NDArray]] = []
         for given, held, kind in ((arg_params, self.arg_dict, "arguments"), (aux_params or {}, self.aux_dict, "aux")):
             for name, value in given.items():
                 if name in held:
-                    value.copyto(held[name])
+                    check_parameter(name, value, held[name])
+                    fitting.append((value, held[name]))
                 elif not allow_extra_params:
                     raise ValueError(f"Find name {name!r} that is not in the {kind}; allow_extra_params=True skips it")
+        for value, array in fitting:
+            value.copyto(array)
 
     def reshape(
         self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: tuple[int, ...]
@@ -491,3 +496,19 @@ def _zeros_like(value: jax.Array) -> jax.Array:
 @lru_cache(maxsize=256)
 def _blank(shape: tuple[int, ...], dtype: Any, device: Any) -> jax.Array:
     return jax.device_put(np.zeros(shape, dtype), device)
+
+
+def check_parameter(name: str, value: Any, array: NDArray) -> None:
+    """Check that a parameter may be written into an array of the network.
+
+    Raises:
+        TypeError: it is no NDArray.
+        MXNetError: its shape is another one.
+    """
+    if not isinstance(value, NDArray):
+        raise TypeError(f"parameter {name!r} must be an NDArray, got {type(value).__name__}; mx.nd.array makes one")
+    if value.shape != array.shape:
+        raise MXNetError(
+            f"parameter {name!r} has shape {value.shape}, the network takes {array.shape}: is it of another network, or"
+            " is the data of another size?"
+        )

@@ -18,6 +18,8 @@ from symjit.context import cpu
 from symjit.initializer import Initializer, Uniform
 from symjit.io import DataBatch, DataIter
 from symjit.model import BatchEndParam
+from symjit.module.callbacks import as_list, tell
+from symjit.module.inputs import check_iterator
 from symjit.module.interrupt import whole
 from symjit.ndarray import NDArray
 from symjit.symbol import Symbol
@@ -103,6 +105,7 @@ class BaseModule:
         """
         self._require("score", "binded", "params_initialized")
         if reset:
+            check_iterator("score: eval_data", eval_data, "reset")
             eval_data.reset()
         if not isinstance(eval_metric, metric.EvalMetric):
             eval_metric = metric.create(eval_metric)
@@ -263,6 +266,7 @@ class BaseModule:
         """
         if num_epoch is None:
             raise AssertionError("fit: please specify number of epochs, as num_epoch=")
+        check_iterator("fit: train_data", train_data, "provide_data")
         self.bind(
             data_shapes=train_data.provide_data,
             label_shapes=train_data.provide_label,
@@ -580,20 +584,3 @@ class BaseModule:
 
     def _abstract(self, method: str) -> NotImplementedError:
         return NotImplementedError(f"{type(self).__name__} does not define {method}, which every module has to")
-
-
-def as_list(value: Any) -> Sequence[Any]:
-    """Return a list or tuple as it is, None as nothing, and anything else as a list of one."""
-    if value is None:
-        return []
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
-def tell(callbacks: Any, param: BatchEndParam) -> None:
-    """Call one callback or several.
-
-    `param` must not become a variable of the caller: its locals would hold the param of the batch before with its
-    locals, and so on, and no batch would ever be freed.
-    """
-    for callback in as_list(callbacks):
-        callback(param)

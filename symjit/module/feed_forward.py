@@ -18,8 +18,9 @@ from symjit.context import Context, cpu
 from symjit.executor import Executor
 from symjit.initializer import Initializer, Uniform
 from symjit.model import BatchEndParam, load_checkpoint, save_checkpoint
-from symjit.module.base_module import BaseModule, as_list, tell
+from symjit.module.base_module import BaseModule
 from symjit.module.bucketing_module import BucketingModule
+from symjit.module.callbacks import as_list, tell
 from symjit.module.interrupt import whole
 from symjit.module.module import Module
 from symjit.name import NameManager

@@ -52,6 +52,8 @@ class ExecutorGroup:
 
         Raises:
             MXNetError: shapes contradict each other, or a context is left without rows.
+            KeyError: the labels that are given have other names than those of the network.
+            AssertionError: the network needs labels to train, and there are none.
         """
         self.symbol, self.contexts, self.workload = symbol, list(contexts), list(workload)
         self.param_names, self.state_names = list(param_names), list(state_names)
@@ -72,10 +74,29 @@ class ExecutorGroup:
             shared_group._shared_buffers if shared_group is not None else [{} for _ in contexts]
         )
         self._default_execs: list[Executor] | None = None
+        self._check_labels([x.name for x in data_shapes], label_shapes)
         self.execs: list[Executor] = []
         self._bind(data_shapes, label_shapes, shared_group)
 
     # Shapes -----------------------------------------------------------------------------------------------------------
+
+    def _check_labels(self, data_names: Sequence[str], label_shapes: Sequence[DataDesc] | None) -> None:
+        if label_shapes is None:
+            return  # as a program says that does without them
+        fed = {*data_names, *self.param_names, *self.state_names}
+        wanted = [name for name in self.arg_names if name not in fed]
+        given = [x.name for x in label_shapes]
+        unknown = [name for name in given if name not in self.arg_names]
+        if wanted and unknown:
+            raise KeyError(
+                f"bind: the network has no label {unknown}, it takes {wanted}: name the iterator's labels so, as in"
+                " NDArrayIter(..., label_name=), and pass label_names= to the module"
+            )
+        if wanted and self.for_training and not given:
+            raise AssertionError(
+                f"bind: the network needs the labels {wanted} to train, and the iterator gives none: make it with"
+                " labels, as in NDArrayIter(data, label)"
+            )
 
     def _bind(
         self,
@@ -122,6 +143,8 @@ class ExecutorGroup:
         for (name, shape), axis in zip(shapes, axes, strict=True):
             if axis == -1:
                 continue
+            if axis >= len(shape):
+                raise IndexError(f"{name} has shape {shape}, in which there is no axis {axis} for the rows of a batch")
             if self.batch_size is None:
                 self.batch_size = shape[axis]
                 self.slices = split_input_slice(shape[axis], self.workload)
@@ -161,8 +184,14 @@ class ExecutorGroup:
         before = self.batch_size, self.slices, self.data_layouts, self.label_layouts
         try:
             self._bind(data_shapes, label_shapes)
-        except Exception:
+        except Exception as error:
             self.batch_size, self.slices, self.data_layouts, self.label_layouts = before
+            if isinstance(error, MXNetError):
+                raise MXNetError(
+                    f"the module is bound for {_named(self.data_shapes, self.label_shapes)} and can not take"
+                    f" {_named(data_shapes, label_shapes)}: only the batch size may differ, in data and labels alike"
+                    f" ({error})"
+                ) from None
             raise
 
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -183,6 +212,13 @@ class ExecutorGroup:
         """Write parameters and states into the executors."""
         for executor in self.execs:
             executor.copy_params_from(arg_params, aux_params, allow_extra_params=allow_extra)
+
+    def by_index(self, *, named: bool) -> dict[Any, tuple[str, NDArray]]:
+        """Return name and array of each parameter by the index that an optimizer knows it by: a number, or its name."""
+        found: dict[Any, tuple[str, NDArray]] = {}
+        for i, (name, block) in enumerate(zip(self.param_names, self.param_arrays, strict=True)):
+            found |= {name if named else i * len(block) + k: (name, array) for k, array in enumerate(block)}
+        return found
 
     def get_params(self, arg_params: dict[str, NDArray], aux_params: dict[str, NDArray]) -> None:
         """Write the parameters and states into arrays on the CPU, averaged over the contexts."""
@@ -210,8 +246,6 @@ class ExecutorGroup:
                 for i, name in enumerate(self.label_names):
                     self._load_each(name, [part.label[i] for part in batch])
             return
-        if len(batch.data) < len(self.data_names):
-            raise ValueError(f"the batch has {len(batch.data)} data arrays, the module takes {self.data_names}")
         for name, value, axis in zip(self.data_names, batch.data, self.data_layouts, strict=False):
             self._load_sliced(name, value, axis)
         if self.label_names and getattr(batch, "label", None):
@@ -250,6 +284,7 @@ class ExecutorGroup:
                 executor.backward()
             return
         heads = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads)
+        heads = [head if isinstance(head, NDArray) else nd.array(head) for head in heads]
         for i, (executor, context) in enumerate(zip(self.execs, self.contexts, strict=True)):
             parts = [
                 self.part(head, axis, i).as_in_context(context)
@@ -330,8 +365,8 @@ class ExecutorGroup:
     def label_parts(self, labels: Sequence[Any], pre_sliced: bool, i: int) -> list[Any]:
         """Return the labels of the `i`-th context."""
         if pre_sliced:
-            return list(labels[i])
-        return [self.part(label, axis, i) for label, axis in zip(labels, self.label_layouts, strict=False)]
+            return list(labels[i] or ())
+        return [self.part(label, axis, i) for label, axis in zip(labels or (), self.label_layouts, strict=False)]
 
 
 def _sum(arrays: Sequence[Any]) -> Any:
@@ -348,6 +383,10 @@ def _write(executor: Executor, name: str, value: Any) -> None:
     if tuple(value.shape) != held.shape:
         raise MXNetError(f"input {name!r}: the module is bound for shape {held.shape}, the batch has {value.shape}")
     held.assign(value)
+
+
+def _named(*inputs: Sequence[DataDesc] | None) -> str:
+    return ", ".join(f"{x.name} {tuple(x.shape)}" for shapes in inputs for x in shapes or ())
 
 
 def _described(shapes: Sequence[DataDesc] | None) -> list[Any] | None:

@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from symjit.base import shown
 from symjit.io import DataDesc
 from symjit.symbol import Symbol
 
-__all__ = ["check_input_names", "other_shapes", "parse_data_desc"]
+__all__ = ["check_input_names", "check_iterator", "other_shapes", "parse_data_desc"]
 
 _PARAMETER_ENDINGS = ("_weight", "_bias", "_gamma", "_beta")
 
@@ -30,14 +31,29 @@ def check_input_names(symbol: Symbol, names: Sequence[str], typename: str, throw
     for name in names:
         if name in arguments:
             continue
-        likely = [argument for argument in arguments if not argument.endswith(_PARAMETER_ENDINGS)]
+        fixed = typename == "fixed_param"
+        likely = [argument for argument in arguments if argument.endswith(_PARAMETER_ENDINGS) == fixed]
         message = (
             f"Module(..., {typename}_names={list(names)}): the symbol has no argument named {name!r}."
-            f" Its arguments that are no parameters are {likely}; pass {typename}_names= with the right ones"
+            f" Its {'parameters' if fixed else 'arguments that are no parameters'} are {likely}; pass {typename}_names="
+            " with the right ones"
         )
         if throw:
             raise ValueError(message)
         warnings.warn(message, stacklevel=4)
+
+
+def check_iterator(argument: str, data: Any, need: str) -> None:
+    """Check that data has what an iterator has.
+
+    Raises:
+        AttributeError: it lacks the attribute `need`; `argument` says in the message what it was given for.
+    """
+    if not hasattr(data, need):
+        raise AttributeError(
+            f"{argument} must be a DataIter, got {type(data).__name__}, which has no {need};"
+            " mx.io.NDArrayIter makes an iterator of arrays"
+        )
 
 
 def parse_data_desc(
@@ -52,16 +68,20 @@ def parse_data_desc(
 
     Raises:
         ValueError: the names of data differ.
+        TypeError: they are no pairs of a name and a shape.
     """
-    data = [_described(x) for x in data_shapes]
+    data = _described("data", data_shapes)
     _check_names(data_names, data, "data", throw=True)
-    labels = None if label_shapes is None else [_described(x) for x in label_shapes]
+    labels = None if label_shapes is None else _described("label", label_shapes)
     _check_names(label_names, labels or [], "label", throw=False)
     return data, labels
 
 
-def _described(shape: Any) -> DataDesc:
-    return shape if isinstance(shape, DataDesc) else DataDesc(*shape)
+def _described(kind: str, shapes: Any) -> list[DataDesc]:
+    if isinstance(shapes, (list, tuple)):
+        if all(isinstance(x, (list, tuple)) and len(x) >= 2 for x in shapes):
+            return [x if isinstance(x, DataDesc) else DataDesc(*x) for x in shapes]
+    raise TypeError(f"{kind}_shapes is a list of names and shapes, such as [('{kind}', (32, 10))], got {shapes!r}")
 
 
 def _check_names(names: Sequence[str], shapes: Sequence[DataDesc], kind: str, *, throw: bool) -> None:
@@ -89,11 +109,15 @@ def other_shapes(
 
     Raises:
         AssertionError: the batches of a list differ in shape.
+        AttributeError: it is no batch, or its data are no arrays.
+        ValueError: it has fewer arrays of data than the module takes; more are passed over.
     """
     parts = batch if isinstance(batch, list) else [batch]
-    shapes = [tuple(x.shape) for x in parts[0].data]
+    for part in parts:
+        _check_batch(part, data)
+    shapes = [tuple(x.shape) for x in parts[0].data[: len(data)]]
     if len(parts) > 1:
-        if any([tuple(x.shape) for x in part.data] != shapes for part in parts):
+        if any([tuple(x.shape) for x in part.data[: len(data)]] != shapes for part in parts):
             raise AssertionError("All data batches in a list need to have the same shape")
         shapes = [(shape[0] * len(parts), *shape[1:]) for shape in shapes]
     if shapes == [tuple(x.shape) for x in data]:
@@ -106,6 +130,16 @@ def other_shapes(
         sizes = [(len(parts) * y.shape[0], *y.shape[1:]) for y in given] if given else _rebatched(labels, data, shapes)
         wanted = _with_shapes(labels, sizes)
     return found, wanted or None
+
+
+def _check_batch(batch: Any, data: Sequence[DataDesc]) -> None:
+    arrays = getattr(batch, "data", None)
+    if not isinstance(arrays, (list, tuple)) or not all(hasattr(x, "shape") for x in arrays):
+        raise AttributeError(
+            f"forward takes a batch with lists of arrays, such as mx.io.DataBatch([data], [label]), got {shown(batch)}"
+        )
+    if len(arrays) < len(data):
+        raise ValueError(f"the batch has {len(arrays)} arrays of data, the module takes {[x.name for x in data]}")
 
 
 def _with_shapes(described: Sequence[DataDesc], shapes: Sequence[tuple[int, ...]]) -> list[DataDesc]:

@@ -19,11 +19,11 @@ from symjit.model import load_checkpoint
 from symjit.module.base_module import BaseModule
 from symjit.module.group import ExecutorGroup
 from symjit.module.inputs import check_input_names, other_shapes, parse_data_desc
-from symjit.module.setup import blank, fill, known_kvstore, made_optimizer, states_file
+from symjit.module.setup import blank, fill, known_kvstore, load_states, made_optimizer, states_file
 from symjit.module.shards import ShardedStep
 from symjit.module.step import Flight, Step, metering
 from symjit.ndarray import NDArray
-from symjit.optimizer.states import read_states_file, save_states_file
+from symjit.optimizer.states import save_states_file
 from symjit.predictor import checkpoint_files
 from symjit.symbol import Symbol
 
@@ -38,8 +38,7 @@ class Module(BaseModule):
     (outputs between forward and backward, a monitor, gradients that are summed up, an optimizer or metric in NumPy
     code), forward, backward and update run one by one. The numbers are the same.
 
-    Deviations from MXNet: with several contexts gradients are summed whatever `kvstore` is, unless it is None;
-    `group2ctxs` and `compression_params` are accepted and change nothing.
+    Deviation from MXNet: with several contexts gradients are summed whatever `kvstore` is, unless it is None.
     """
 
     def __init__(
@@ -66,8 +65,8 @@ class Module(BaseModule):
             work_load_list: how much of a batch each of several contexts gets.
             fixed_param_names: parameters that are not trained.
             state_names: arguments that are neither data nor parameters; zero, or what `set_states` says.
-            group2ctxs: accepted for compatibility.
-            compression_params: accepted for compatibility.
+            group2ctxs: accepted, changes nothing.
+            compression_params: accepted, changes nothing.
 
         Raises:
             ValueError: a name is no argument of `symbol` (labels are a warning).
@@ -165,11 +164,11 @@ class Module(BaseModule):
         """Load the optimizer's states, those that MXNet has saved too.
 
         Raises:
-            MXNetError: the file is damaged, or holds something else.
+            MXNetError: the file is damaged, or holds the states of another optimizer or network; nothing is loaded.
         """
         self._require("load_optimizer_states", "optimizer_initialized")
         self._settle()
-        self._updater.set_states(read_states_file(fname))  # type: ignore[union-attr]
+        load_states(self._updater, fname, self._bound.by_index(named=self._update_on_kvstore))  # type: ignore[arg-type]
 
     # What it is -------------------------------------------------------------------------------------------------------
 
@@ -252,6 +251,8 @@ class Module(BaseModule):
 
         Raises:
             RuntimeError: a parameter is missing.
+            TypeError: what is given is no dict of NDArrays, or the initializer can not be called.
+            MXNetError: a parameter has another shape. Nothing is changed then.
         """
         if self.params_initialized and not force_init:
             warnings.warn(
@@ -261,16 +262,10 @@ class Module(BaseModule):
         self._require("init_params", "binded")
         self._settle()
         attributes = self._symbol.attr_dict()  # type: ignore[union-attr]
-        try:
-            for held, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
-                fill(held, given, initializer, attributes, allow_missing)  # type: ignore[arg-type]
-        except BaseException:
-            # What has been written already is read back from the executors, which keep the old values.
-            self._params_dirty = self.params_initialized
-            raise
+        kinds = (self._arg_params, arg_params), (self._aux_params, aux_params)
+        fill(kinds, initializer, attributes, allow_missing)  # type: ignore[arg-type]
         self.params_initialized = True
         self._params_dirty = False
-        # Given names that the network does not have are passed over here whatever `allow_extra` says, as in MXNet.
         self._bound.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)  # type: ignore[arg-type]
 
     def set_params(
@@ -328,13 +323,16 @@ class Module(BaseModule):
 
         Raises:
             ValueError: the names of data are not those of the module.
+            KeyError: the labels have other names than those of the network.
+            AssertionError: `label_shapes` is empty, and the network needs labels to train.
             MXNetError: shapes contradict each other.
         """
         if force_rebind:
             self._settle()
             if self.binded and self._params_dirty:
                 self._sync_params_from_devices()
-            self._reset_bind()
+            self.binded, self._step = False, None
+            self._group, self._data_shapes, self._label_shapes = None, None, None
         if self.binded:
             self.logger.warning("Already bound, ignoring bind()")
             return
@@ -372,11 +370,6 @@ class Module(BaseModule):
         if shared_module is not None and shared_module.optimizer_initialized:
             self.borrow_optimizer(shared_module)
         self.binded = True
-
-    def _reset_bind(self) -> None:
-        self.binded = False
-        self._group, self._data_shapes, self._label_shapes = None, None, None
-        self._step = None
 
     def reshape(self, data_shapes: Sequence[Any], label_shapes: Sequence[Any] | None = None) -> None:
         """Bind for other shapes of the inputs; parameters and optimizer stay.
@@ -505,10 +498,14 @@ class Module(BaseModule):
             pre_sliced: `labels` is a list of labels for each context.
         """
         if self._stage == "update" and not pre_sliced and metering(eval_metric) is not None:
-            named = dict(zip(self._bound.label_names, labels, strict=False))
+            named, step = dict(zip(self._bound.label_names, labels or (), strict=False)), self._noted
             if all(isinstance(x, NDArray) for x in named.values()):
-                self._run_step(eval_metric, named)
-                return
+                try:
+                    return self._run_step(eval_metric, named)
+                except Exception:
+                    self._stage, self._noted = "update", step
+                    self._run_step()  # the metric refuses these labels; the parameters are updated all the same
+                    raise
         self._settle()
         self._bound.update_metric(eval_metric, labels, pre_sliced)
 

@@ -9,11 +9,14 @@ from typing import Any
 
 from symjit import ndarray as nd
 from symjit import optimizer as opt
+from symjit.base import MXNetError
 from symjit.context import cpu
+from symjit.executor import check_parameter
 from symjit.initializer import InitDesc
 from symjit.ndarray import NDArray
+from symjit.optimizer.states import read_states_file
 
-__all__ = ["blank", "fill", "known_kvstore", "made_optimizer", "states_file"]
+__all__ = ["blank", "fill", "known_kvstore", "load_states", "made_optimizer", "states_file"]
 
 
 def blank(names: Sequence[str], blocks: Sequence[Sequence[NDArray]]) -> dict[str, NDArray]:
@@ -22,40 +25,68 @@ def blank(names: Sequence[str], blocks: Sequence[Sequence[NDArray]]) -> dict[str
 
 
 def fill(
-    held: Mapping[str, NDArray],
-    given: Mapping[str, NDArray] | None,
+    kinds: Sequence[tuple[Mapping[str, NDArray], Mapping[str, NDArray] | None]],
     initializer: Callable[[InitDesc, NDArray], Any] | None,
     attributes: Mapping[str, dict[str, str]],
     allow_missing: bool,
 ) -> None:
     """Write into parameters, in the order of their names, what is given, or what an initializer makes.
 
+    After an error all of them are as they were.
+
     Args:
-        held: the parameters.
-        given: values by name; None leaves all to the initializer.
+        kinds: the parameters, and values of them by name, None if all are left to the initializer; then auxiliary
+            states likewise.
         initializer: called with a name and an array that it fills; None leaves the others as they are.
         attributes: attributes of the network's variables.
         allow_missing: leave what is not given to the initializer.
 
     Raises:
         RuntimeError: a parameter is missing.
+        TypeError: what is given is no dict of NDArrays, or the initializer can not be called, or there is neither.
+        MXNetError: a parameter has another shape.
     """
+    if not (initializer is None or callable(initializer)):
+        raise TypeError(
+            f"initializer: expected an Initializer such as mx.init.Xavier(), got {initializer!r};"
+            " mx.init.create makes one of a name"
+        )
+    for held, given in kinds:
+        if given is not None:
+            _check_given(held, given, allow_missing)
+        elif held and initializer is None:
+            raise TypeError(
+                f"no values are given for {sorted(held)[:8]}, and no initializer: pass the one or the other"
+            )
+    made: list[tuple[NDArray, NDArray]] = []
+    for held, given in kinds:
+        for name, array in sorted(held.items()):
+            if given is not None and name in given:
+                made.append((given[name], array))
+            elif initializer is not None:
+                value = array.copy()
+                try:
+                    initializer(InitDesc(name, attributes.get(name)), value)
+                except Exception as error:
+                    error.add_note(f"raised by the initializer of {name}, an array of shape {array.shape}")
+                    raise
+                made.append((value, array))
+    for value, array in made:
+        if value is not array:
+            value.copyto(array)
+
+
+def _check_given(held: Mapping[str, NDArray], given: Any, allow_missing: bool) -> None:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"parameters are given as a dict of NDArrays by name, got {type(given).__name__}")
     for name, array in sorted(held.items()):
-        if given is not None and name in given:
-            if given[name] is not array:
-                given[name].copyto(array)
-            continue
-        if given is not None and not allow_missing:
+        if name in given:
+            check_parameter(name, given[name], array)
+        elif not allow_missing:
             raise RuntimeError(
                 f"{name} is not presented: the parameters given have no such array. They hold"
                 f" {sorted(given)[:8]}; allow_missing=True leaves it to the initializer"
             )
-        if initializer is not None:
-            try:
-                initializer(InitDesc(name, attributes.get(name)), array)
-            except Exception as error:
-                error.add_note(f"raised by the initializer of {name}, an array of shape {array.shape}")
-                raise
 
 
 def made_optimizer(
@@ -101,6 +132,47 @@ def known_kvstore(kvstore: Any) -> Any:
     if kvstore not in known:
         raise ValueError(f"init_optimizer: unknown kvstore {kvstore!r}; within a process there are {', '.join(known)}")
     return kvstore
+
+
+def load_states(
+    updater: opt.Updater, fname: str | os.PathLike[str], weights: Mapping[Any, tuple[str, NDArray]]
+) -> None:
+    """Give an updater the states of a file.
+
+    Args:
+        updater: whose states are replaced; after an error it has those that it had.
+        fname: the file.
+        weights: name and array of each parameter, by the index that the updater knows it by.
+
+    Raises:
+        MXNetError: the file is damaged, or holds states of another optimizer or of other parameters.
+    """
+    before = dict(vars(updater))
+    try:
+        updater.set_states(read_states_file(fname))
+        for index, state in updater.states.items():
+            if index not in weights:
+                continue  # of a parameter that the network does not have; MXNet passes it over, too
+            name, weight = weights[index]
+            found, wanted = _shapes(state), _shapes(updater.optimizer.create_state_multi_precision(index, weight))
+            if found != wanted:
+                raise MXNetError(
+                    f"{os.fspath(fname)}: the state of {name!r} has the shapes {found}, but"
+                    f" {type(updater.optimizer).__name__} as it is set keeps {wanted} of a weight {weight.shape}: it is"
+                    " the state of another optimizer, or of another network. Nothing was loaded; bind the network and"
+                    " init the optimizer, with the settings, that it was saved from"
+                )
+    except BaseException as error:
+        vars(updater).update(before)
+        if isinstance(error, MXNetError) and str(error).startswith("<bytes>"):
+            raise MXNetError(f"{os.fspath(fname)}{str(error).removeprefix('<bytes>')}") from None
+        raise
+
+
+def _shapes(state: Any) -> Any:
+    if isinstance(state, (tuple, list)):
+        return [_shapes(part) for part in state]
+    return state.shape if isinstance(state, NDArray) else None
 
 
 def states_file(prefix: str | os.PathLike[str], epoch: int) -> str:
