@@ -79,16 +79,13 @@ def main() -> None:
     coded, vocabulary = mx.rnn.encode_sentences(documentation(), invalid_label=PAD, start_label=1)
     lines = mx.rnn.BucketSentenceIter(coded, BATCH, buckets=BUCKETS, invalid_label=PAD, layout="TN")
     print(f"{len(coded)} lines, in buckets {[len(rows) for rows in lines.data]}, {len(vocabulary)} characters")
-    if options.steps:
-        # Not by ResizeIter, which (as MXNet's) does not pass on what bucket a batch is of.
-        del lines.idx[options.steps :]
 
     module = mx.mod.BucketingModule(
         lambda length: (network(len(vocabulary), length), ("data",), ("softmax_label",)),
         default_bucket_key=lines.default_bucket_key,
     )
     module.fit(
-        lines,
+        mx.io.ResizeIter(lines, options.steps) if options.steps else lines,
         eval_metric=mx.metric.Perplexity(ignore_label=PAD),
         optimizer="adam",
         optimizer_params={"learning_rate": 0.005},
