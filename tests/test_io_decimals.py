@@ -80,7 +80,7 @@ FILES = {
     "exponents": ("CSVIter", "1.250000000000000000e+00,-2.5e0,3E-1\n4,5,6\n"),
     "returns": ("CSVIter", "1,2,3\r\n4,5,6\r\n"),
     "pairs": ("LibSVMIter", "1 0:1 2:-.5\n-1\n+2 1:1e-1 \n"),
-    "comments": ("LibSVMIter", "1 qid:7 0:1 # one\n2 1:3#two"),
+    "comments": ("LibSVMIter", "1 qid:7 0:1 # one\n2 1:3#two\n3\tqid:8"),
 }
 
 

@@ -68,10 +68,10 @@ class _Parser:
     def __call__(self, text: bytes) -> _Sparse:
         if b"#" in text:
             text = _COMMENT.sub(b"", text)
-        if b"qid" in text:
-            text = _QUERY.sub(rb"\1", text)
         if not text.endswith(b"\n"):
             text += b"\n"
+        if b"qid" in text:
+            text = _QUERY.sub(rb"\1", text)
         numbers, pairs, lines = self._plain(text) or self._usual(text)
         indptr = np.concatenate([[0], np.cumsum(pairs)])
         places = 2 * indptr[:-1] + np.arange(len(lines))
