@@ -50,6 +50,7 @@ class Training:
         sequence = "state" in shapes
         layout = "TN" if sequence else "NCHW"
         describe = mx.io.DataDesc
+        self.mx = mx
         self.module = mx.mod.Module(
             symbol, context=mx.cpu(), state_names=[name for name in shapes if name.startswith("state")]
         )
@@ -95,6 +96,7 @@ class Training:
             module.update()
             module.update_metric(metric, batch.label)
         metric.get()
+        self.mx.nd.waitall()  # the metric needs no more than the outputs of the last step
         return (time.perf_counter() - started) / count
 
     def norms(self) -> dict[str, float]:
