@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import inference_report as report
+from page import write_section
 
 HERE = pathlib.Path(__file__).resolve().parent
 #: The networks, and the batch sizes of those that do not run at 1 and 8.
@@ -248,7 +249,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--startup", action="store_true", help="time the first answer of ResNet-50 as well")
     parser.add_argument("--startup-only", action="store_true", help="time that alone")
     parser.add_argument("--lock", help="a file to lock while a network is timed")
-    parser.add_argument("--write", help="write the tables to this file")
+    parser.add_argument("--write", help="write the tables to the section 'Inference' of this page")
     chosen = parser.parse_args()
     chosen.work = os.path.abspath(chosen.work)
     return chosen
@@ -282,7 +283,7 @@ def main() -> None:
         json.dump({"rows": rows, "startup": starts}, file, indent=1)
     text = report.render(rows, starts)
     if chosen.write:
-        pathlib.Path(chosen.write).write_text(text)
+        write_section(chosen.write, text)
     else:
         print(text)
 

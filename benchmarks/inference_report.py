@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import os
-import platform
 from typing import Any
+
+from page import geometric_mean, heading, processor, table
 
 Row = dict[str, Any]
 
@@ -32,11 +32,6 @@ def ratio(row: Row, maker: str = "") -> float | None:
     return best[1] / ours["ms"] if best and "ms" in ours and ours["error"] <= TOLERANCE else None
 
 
-def heading(cores: int) -> str:
-    """Return a number of cores in words."""
-    return f"{cores} core{'s' * (cores > 1)}"
-
-
 def line(row: Row) -> str:
     """Return a row as a line of text."""
     parts = [f"{row['name']} b{row['batch']}, {heading(row['cores'])}:"]
@@ -50,26 +45,6 @@ def start_line(start: Row) -> str:
     """Return a row of first answers as a line of text."""
     taken = "  ".join(f"{name} {seconds:.2f} s" for name, seconds in start["seconds"].items())
     return f"first answer, {heading(start['cores'])}:  {taken}"
-
-
-def geometric_mean(values: list[float]) -> float:
-    """Return the geometric mean."""
-    return math.exp(sum(map(math.log, values)) / len(values))
-
-
-def processor() -> str:
-    """Return the model of the processor."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(text.split(":", 1)[1].strip() for text in file if text.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def table(head: list[str], body: list[list[str]]) -> list[str]:
-    """Return a table in Markdown; the first column is text, the others are numbers."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body)]
 
 
 def versions(rows: list[Row]) -> str:
@@ -152,10 +127,10 @@ def show_error(name: str, rows: list[Row]) -> str:
 
 
 def render(rows: list[Row], starts: list[Row]) -> str:
-    """Return the page."""
+    """Return the section."""
     counts = sorted({row["cores"] for row in rows})
     heads = [heading(n) for n in counts]
-    out = ["# Benchmarks", ""]
+    out = ["## Inference", ""]
     if rows:
         shown = [name for name in ORDER if any(name in row["results"] for row in rows)]
         out += [
@@ -169,11 +144,11 @@ def render(rows: list[Row], starts: list[Row]) -> str:
             "",
             *summary(rows),
             "",
-            "## Ratios",
+            "### Ratios",
             "",
             *table(["", *heads], [[name, *cells(group, show_ratio)] for name, group in grouped(rows)]),
             "",
-            "## Outputs",
+            "### Outputs",
             "",
             "The largest difference from what MXNet without fusion answers, relative to the output's largest value.",
             "",
@@ -183,7 +158,7 @@ def render(rows: list[Row], starts: list[Row]) -> str:
         if notes(rows):
             out += [*notes(rows), ""]
         out += [
-            "## Milliseconds",
+            "### Milliseconds",
             "",
             "Context for the ratios, on this machine only. A star marks outputs that are not MXNet's.",
             "",
@@ -202,7 +177,7 @@ def render(rows: list[Row], starts: list[Row]) -> str:
     if starts:
         names = list(starts[0]["seconds"])
         out += [
-            "## First answer",
+            "### First answer",
             "",
             "ResNet-50 at batch 1 in a new process, from its start to its first answer, imports included, in seconds.",
             "",

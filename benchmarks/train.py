@@ -1,18 +1,19 @@
 """A training step of Module: symjit against MXNet 1.9.1 in the same run.
 
 ``python benchmarks/train.py --mxnet PATH`` with the path of a Python that has MXNet 1.9.1; without it symjit alone is
-measured. A step is ``forward_backward``, ``update`` (SGD with momentum) and ``update_metric``; batches are in memory,
-and the metric is read after each turn of several steps, which waits for all of them. The networks are built by the same
-code on both sides (``training.py``), by a worker process of each, held to the same cores; the workers take turns, round
-by round. MXNet is measured with its fusion of subgraphs and without; the faster one counts.
+measured; ``--write docs/benchmarks.md`` writes what was found. A step is ``forward_backward``, ``update`` (SGD with
+momentum) and ``update_metric``; batches are in memory, and each turn of several steps waits for all that it began. The
+networks are built by the same code on both sides (``training.py``), by a worker process of each, held to the same
+cores; the workers take turns, round by round. MXNet is measured with its fusion of subgraphs and without; the faster
+one counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.metadata
 import json
-import math
 import os
 import statistics
 import sys
@@ -20,6 +21,7 @@ import time
 from typing import Any
 
 import numpy as np
+from page import geometric_mean, heading, processor, table, write_section
 from training import Worker, lenet, lstm, resnet
 
 
@@ -108,11 +110,18 @@ class Training:
 
 
 def work(package: str) -> None:
-    """Answer the lines of standard input: a network's name gives norms after 20 steps once, then seconds of a step."""
+    """Answer the lines of standard input.
+
+    A network's name gives norms of its parameters after 20 steps once, then seconds of a step; ``version`` gives the
+    package's.
+    """
     mx = importlib.import_module(package)
     held: dict[str, Training] = {}
     for line in sys.stdin:
         name = line.strip()
+        if name == "version":
+            print("answer", json.dumps(mx.__version__), flush=True)
+            continue
         build, classes, count = NETWORKS[name]
         if name in held:
             answer: Any = held[name].steps(count)
@@ -141,19 +150,56 @@ def compare(name: str, workers: dict[str, Worker], rounds: int) -> dict[str, Any
     return found
 
 
-def render(rows: list[dict[str, Any]], cores: int) -> str:
-    """Return the table."""
-    lines = [f"{'ms per step, ' + str(cores) + ' cores':24} {'symjit':>9} {'MXNet':>9} {'ratio':>8}   norms apart"]
+def line(row: dict[str, Any]) -> str:
+    """Return a row as a line of text."""
+    times = "  ".join(f"{side} {ms:.3f} ms" for side, ms in row["ms"].items())
+    found = f"  -> {row['ratio']:.2f}x, norms {row['apart']:.0e} apart" if "ratio" in row else ""
+    return f"{row['name']}, {heading(row['cores'])}: {times}{found}"
+
+
+def summary(rows: list[dict[str, Any]], cores: int) -> list[str]:
+    """Return the cells of a number of cores under those of the networks: geometric mean and worst."""
+    ratios = [row["ratio"] for row in rows if row["cores"] == cores and "ratio" in row]
+    return [f"{geometric_mean(ratios):.2f}", f"{min(ratios):.2f}"] if ratios else ["-", "-"]
+
+
+def render(rows: list[dict[str, Any]], versions: dict[str, str]) -> str:
+    """Return the section."""
+    counts = sorted({row["cores"] for row in rows})
+    sides = list(rows[0]["ms"])
+    by_network: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        line = f"{row['name']:24} {row['ms']['symjit']:9.3f}"
-        if "peer" in row:
-            line += f" {row['ms'][row['peer']]:9.3f} {row['ratio']:7.2f}x   {row['apart']:.1e}   {row['peer']}"
-        lines.append(line)
-    ratios = [row["ratio"] for row in rows if "ratio" in row]
-    if ratios:
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        lines.append(f"geometric mean {mean:.2f}x, worst {min(ratios):.2f}x")
-    return "\n".join(lines)
+        by_network.setdefault(row["name"], []).append(row)
+    means, worst = zip(*(summary(rows, cores) for cores in counts), strict=True)
+    ratios = [
+        [name, *(f"{row['ratio']:.2f} ({row['peer']})" if "ratio" in row else "-" for row in group)]
+        for name, group in by_network.items()
+    ]
+    times = [
+        [name, *(f"{row['ms'][side]:.3g}" for row in group for side in sides)] for name, group in by_network.items()
+    ]
+    heads = [heading(cores) for cores in counts]
+    return "\n".join(
+        [
+            "## Training",
+            "",
+            "Written by `benchmarks/train.py`, which measures all of it in one run: a step of `Module` is",
+            "`forward_backward`, `update` by SGD with momentum and `update_metric`, in float32, batches in memory;",
+            "whatever a turn of steps has begun is waited for. Each side is a process of its own, held to the same cores,",
+            "and they take turns. A ratio is the median, over the rounds, of the faster MXNet's time over symjit's: above",
+            "1 symjit is faster. MXNet runs with its fusion of subgraphs and without.",
+            f"Processor: {processor()}, {os.cpu_count()} cores.",
+            "",
+            f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}.",
+            "",
+            *table(["", *heads], [*ratios, ["geometric mean", *means], ["worst", *worst]]),
+            "",
+            "Milliseconds, context for the ratios, on this machine only:",
+            "",
+            *table(["", *(f"{side}, {head}" for head in heads for side in sides)], times),
+            "",
+        ]
+    )
 
 
 def main() -> None:
@@ -163,12 +209,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cores", default="1,2")
     parser.add_argument("--only", help="part of a network's name")
+    parser.add_argument("--write", help="write the table to the section 'Training' of this page")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.worker:
         work(chosen.worker)
         return
     allowed = sorted(os.sched_getaffinity(0))
+    rows: list[dict[str, Any]] = []
+    versions: dict[str, str] = {}
     for count in map(int, chosen.cores.split(",")):
         cores = allowed[-count:]
         settings = {"OMP_NUM_THREADS": str(count)}
@@ -178,12 +227,19 @@ def main() -> None:
             workers["MXNet, no subgraphs"] = Worker(
                 chosen.mxnet, "mxnet", cores, __file__, **settings, MXNET_SUBGRAPH_BACKEND="NONE"
             )
-        rows = [
-            compare(name, workers, chosen.rounds) for name in NETWORKS if chosen.only is None or chosen.only in name
-        ]
-        print(render(rows, count), flush=True)
-        for worker in workers.values():
+        for name in NETWORKS:
+            if chosen.only is None or chosen.only in name:
+                rows.append({**compare(name, workers, chosen.rounds), "cores": count})
+                print(line(rows[-1]), flush=True)
+        for side, worker in workers.items():
+            versions[side.partition(",")[0]] = worker.ask("version")
             worker.close()
+    versions |= {name: importlib.metadata.version(name) for name in ("jax", "jaxlib")}
+    text = render(rows, versions)
+    if chosen.write:
+        write_section(chosen.write, text)
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

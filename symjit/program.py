@@ -159,24 +159,13 @@ class Program:
                     found[inputs[name].node.name] = value
         return found
 
-    @cached_property
-    def parts(self) -> bool:
-        """Whether a training step is faster as two programs, the forward and all that follows, each with its options.
-
-        So are convolutions on CPU: the library that the forward's are given to is slow in the backward.
-        """
-        if self.platform != "cpu" or not _known(_TRAINING_FORWARD):
-            return False
-        operators = [node.operator for node in self.graph.nodes if node.op is not None]
-        return any(operator.cast == "low" and operator.channels_last for operator in operators)
-
     def step_options(self, own_products: bool) -> dict[str, str]:
-        """Return the compile options of a training step that is one program, or of what follows its forward.
+        """Return the compile options of a training step that is one program.
 
         Args:
             own_products: what `suits_own_products` says of the shapes.
         """
-        if own_products or self.parts or self.platform != "cpu":
+        if own_products or self.platform != "cpu":
             return self._backward_options
         return {**self._backward_options, **_known(_STEP_PRODUCTS)}
 
@@ -243,27 +232,10 @@ class Program:
         given = {id(x) for x in (*args, *aux)}
         kept = iter(lax.optimization_barrier([x for x in leaves if id(x) not in given]))
         vjp = jax.tree.unflatten(treedef, [x if id(x) in given else next(kept) for x in leaves])
-        return outputs, new_aux, self._gradients(lambda heads: vjp(_cotangents(heads)), outputs)
-
-    def loss_gradients(self, residuals: Residuals, referenced: Sequence[Any]) -> Any:
-        """Compute the gradients of the losses after a forward of `forward_residuals`, in another compiled function.
-
-        Args:
-            residuals: what the forward has left.
-            referenced: its arguments, auxiliary states, outputs and new auxiliary states.
-
-        Raises:
-            MXNetError: as in `losses`.
-        """
-        start = len(self.lowered.arguments) + len(self.lowered.aux_states)
-        outputs = referenced[start : start + len(self.graph.heads)]
-        return self._gradients(lambda heads: pull_back(residuals, referenced, heads), outputs)
-
-    def _gradients(self, pull: Callable[[Any], Any], outputs: Sequence[Any]) -> Any:
-        needed = live_heads(pull, outputs, self.graph.output_names)
+        needed = live_heads(lambda heads: vjp(_cotangents(heads)), outputs, self.graph.output_names)
         if needed:
             raise MXNetError(no_losses(needed))
-        return pull([jnp.zeros_like(x) for x in outputs])
+        return outputs, new_aux, vjp(_cotangents([jnp.zeros_like(x) for x in outputs]))
 
     @cached_property
     def train(self) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""The benchmark of inference runs, compares and writes its page; with symjit alone, so without ratios."""
+"""The benchmarks run, compare and write their page; with symjit alone, so without ratios."""
 
 from __future__ import annotations
 
@@ -59,13 +59,56 @@ def test_inference_with_symjit_alone(tmp_path: pathlib.Path) -> None:
     assert "- mlp b3: onnxruntime: not exported: nobody tried" in text
 
 
-def test_report() -> None:
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="holding a process to a core is Linux's")
+def test_training_with_symjit_alone(tmp_path: pathlib.Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Benchmarks\n\n## Inference\n\nkept\n")
+    script = SCRIPT.with_name("train.py")
+    options = f"--only MLP --cores 1 --rounds 2 --write {page}".split()
+    done = subprocess.run(
+        [sys.executable, str(script), *options], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert text.startswith("# Benchmarks\n\n## Inference\n\nkept\n\n## Training\n")
+    assert f"symjit {mx.__version__}" in text
+    assert "| MLP b64 | - |" in text
+
+
+def test_sections(tmp_path: pathlib.Path, beside: None) -> None:
+    """A section takes the place of its predecessor, and leaves the others alone."""
+    from page import write_section  # pyright: ignore[reportMissingImports]
+
+    path = tmp_path / "page.md"
+    for text in ("## A\n\none\n\n### A1\n", "## B\n\ntwo\n", "## A\n\nthree\n\n"):
+        write_section(str(path), text)
+    assert path.read_text() == "# Benchmarks\n\n## A\n\nthree\n\n## B\n\ntwo\n"
+
+
+def test_report_of_training(beside: None) -> None:
+    import train  # pyright: ignore[reportMissingImports]
+
+    def row(name: str, cores: int, ratio: float) -> dict:
+        ms = {"symjit": 2.0, "MXNet": 2 * ratio}
+        return {"name": name, "cores": cores, "ms": ms, "peer": "MXNet", "ratio": ratio, "apart": 0.0}
+
+    text = train.render([row("a", 1, 4.0), row("b", 1, 1.0), row("a", 2, 0.5), row("b", 2, 0.5)], {"MXNet": "1.9.1"})
+    assert "| a | 4.00 (MXNet) | 0.50 (MXNet) |" in text
+    assert "| geometric mean | 2.00 | 0.50 |" in text
+    assert "| worst | 1.00 | 0.50 |" in text
+    assert "| a | 2 | 8 | 2 | 1 |" in text
+    assert "Versions: MXNet 1.9.1." in text
+
+
+def test_report(beside: None) -> None:
     """Ratios are over the fastest peer whose outputs are right."""
-    sys.path.insert(0, str(SCRIPT.parent))
-    try:
-        import inference_report as report  # pyright: ignore[reportMissingImports]
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
+    import inference_report as report  # pyright: ignore[reportMissingImports]
 
     def row(name: str, cores: int, wrong: float, other: float, ours: float) -> dict:
         results = {

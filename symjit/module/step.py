@@ -146,32 +146,36 @@ class Step:
         context = weights[0].context
         executor.release()
         leaves, structure = jax.tree.flatten(states, is_leaf=lambda x: isinstance(x, NDArray))
-        owned = [*weights, *leaves]
+        owned, lent = [x for x in (*weights, *leaves)], [*executor.aux_arrays]
         self._flight.wait()
         with jax.enable_x64(True):
             values = [_given_away(x) for x in owned]
-            keys = [random.next_key(context) if draws else None for draws in (executor.draws, rule.draws)]
+            rng = random.next_key(context) if executor.draws or rule.draws else None
             trained = {position for _, position in self._trained}
             others = [x.data for i, x in enumerate(executor.arg_arrays) if i not in trained]
             totals = [] if counted is None else [_moved(leaf.state, context) for leaf in counted.leaves]
             seen = [x.as_in_context(context).data for x in (labels or {}).values()]
-            outputs, new_aux, (new_weights, new_states, grads, totals, done) = compiled(
+            new_weights, new_states, new_aux, outputs, grads, totals = compiled(
                 values[: len(weights)],
                 jax.tree.unflatten(structure, values[len(weights) :]),
                 others,
-                [_given_away(x) for x in executor.aux_arrays],
+                [_given_away(x) for x in lent],
                 rule.pack(hypers),
-                keys,
+                rng,
                 totals,
                 seen,
             )
         for array, value in zip(owned, (*new_weights, *jax.tree.leaves(new_states)), strict=True):
-            array.assign(value, owned=True)
+            if array._shape is None:
+                array._cell.put(value)
+            else:
+                array.assign(value, owned=True)
         executor.take(outputs, new_aux, grads if keep else None)
         if counted is not None:
             for leaf, total in zip(counted.leaves, totals, strict=True):
                 leaf.state = total
-        self._flight.add(done)
+        if outputs:
+            self._flight.add(outputs[0])
 
     def _compile(
         self, rule: Any, counted: Metering | None, label_names: Sequence[str], keep: bool
@@ -183,19 +187,21 @@ class Step:
         rest = [i for i in range(len(executor.arg_arrays)) if i not in trained]
         output_names = program.graph.output_names
 
-        def arguments(weights: Any, others: Any) -> list[Any]:
-            args: list[Any] = [None] * (len(positions) + len(rest))
+        def run(
+            weights: Any, states: Any, others: Any, aux: Any, packed: Any, rng: Any, totals: Any, labels: Any
+        ) -> Any:
+            program.traces["step"] += 1
+            args = [None] * (len(positions) + len(rest))
             for position, value in zip((*positions, *rest), (*weights, *others), strict=True):
                 args[position] = value
-            return args
-
-        def finish(
-            weights: Any, states: Any, outputs: Any, grads: Any, packed: Any, key: Any, totals: Any, labels: Any
-        ) -> Any:
+            forward_key = rule_key = None
+            if rng is not None:
+                forward_key, rule_key = jax.random.split(rng)
+            outputs, new_aux, grads = program.losses(args, aux, forward_key, wanted)
             by_position = dict(zip(wanted, grads, strict=True))
             seen = [pinned_value(program, p, weight) for p, weight in zip(positions, weights, strict=True)]
             trained = [by_position[position] for position in positions]
-            new_weights, new_states = rule.apply_all(seen, trained, states, packed, key)
+            new_weights, new_states = rule.apply_all(seen, trained, states, packed, rule_key)
             if counted is not None:
                 named = dict(zip(label_names, labels, strict=True))
                 chosen = counted.metric.select_leaves(named, dict(zip(output_names, outputs, strict=True)))
@@ -205,40 +211,11 @@ class Step:
                         chosen, counted.counts, totals, strict=True
                     )
                 ]
-            done = jnp.zeros((), jnp.bool_)
-            return new_weights, new_states, list(grads) if keep else None, totals, done
-
-        def whole(
-            weights: Any, states: Any, others: Any, aux: Any, packed: Any, keys: Any, totals: Any, labels: Any
-        ) -> Any:
-            program.traces["step"] += 1
-            outputs, new_aux, grads = program.losses(arguments(weights, others), aux, keys[0], wanted)
-            return outputs, new_aux, finish(weights, states, outputs, grads, packed, keys[1], totals, labels)
-
-        def rest_of(
-            weights: Any, states: Any, others: Any, aux: Any, forward: Any, packed: Any, key: Any, totals: Any, labels: Any
-        ) -> Any:
-            program.traces["step"] += 1
-            outputs, new_aux, residuals = forward
-            args = arguments(weights, others)
-            grads = program.loss_gradients(residuals, (*args, *aux, *outputs, *new_aux))
-            return finish(weights, states, outputs, grads, packed, key, totals, labels)
+            return new_weights, new_states, new_aux, outputs, list(grads) if keep else None, totals
 
         if program.platform == "cpu":
             keep_freed()
-        options = program.step_options(executor.own_products)
-        if not program.parts:
-            return jax.jit(whole, donate_argnums=(0, 1, 3), compiler_options=options)
-        forward = program.forward_residuals(wanted, executor.own_products)
-        following = jax.jit(rest_of, donate_argnums=(0, 1), compiler_options=options)
-
-        def parts(
-            weights: Any, states: Any, others: Any, aux: Any, packed: Any, keys: Any, totals: Any, labels: Any
-        ) -> Any:
-            found = forward(arguments(weights, others), aux, keys[0])
-            return *found[:2], following(weights, states, others, aux, found, packed, keys[1], totals, labels)
-
-        return parts
+        return jax.jit(run, donate_argnums=(0, 1, 3), compiler_options=program.step_options(executor.own_products))
 
 
 def _given_away(array: NDArray) -> Any:
