@@ -16,6 +16,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from symjit.ops.draws import in_a_row
+
 __all__ = [
     "adadelta",
     "adagrad",
@@ -153,7 +155,7 @@ def sgld(
     Source: MXNet ``mx.optimizer.SGLD``.
     """
     step = lr / 2 * (_clipped(grad, rescale_grad, clip_gradient) + wd * weight)
-    return (weight - step + jnp.sqrt(lr) * jax.random.normal(key, weight.shape, weight.dtype),)
+    return (weight - step + jnp.sqrt(lr) * in_a_row(jax.random.normal, key, weight.shape, weight.dtype),)
 
 
 def _compensated(

@@ -17,6 +17,7 @@ from jax import lax, random
 
 from symjit.base import np_dtype
 from symjit.ops.attrs import DType, Float, Int, Scalar
+from symjit.ops.draws import in_a_row
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, read_shape, unify
 
@@ -54,12 +55,12 @@ def _as(dtype: Any, *values: Any) -> list[Any]:
 
 def _uniform(key: Any, shape: tuple[int, ...], dtype: Any, low: Any, high: Any) -> Any:
     low, high = _as(dtype, low, high)
-    return low + (high - low) * random.uniform(key, shape, dtype)
+    return low + (high - low) * in_a_row(random.uniform, key, shape, dtype)
 
 
 def _normal(key: Any, shape: tuple[int, ...], dtype: Any, loc: Any, scale: Any) -> Any:
     loc, scale = _as(dtype, loc, scale)
-    return loc + scale * random.normal(key, shape, dtype)
+    return loc + scale * in_a_row(random.normal, key, shape, dtype)
 
 
 def _gamma(key: Any, shape: tuple[int, ...], dtype: Any, alpha: Any, beta: Any) -> Any:
@@ -71,7 +72,7 @@ def _gamma(key: Any, shape: tuple[int, ...], dtype: Any, alpha: Any, beta: Any) 
 
 def _exponential(key: Any, shape: tuple[int, ...], dtype: Any, lam: Any) -> Any:
     (lam,) = _as(dtype, lam)
-    return random.exponential(key, shape, dtype) / lam
+    return in_a_row(random.exponential, key, shape, dtype) / lam
 
 
 def _poisson(key: Any, shape: tuple[int, ...], dtype: Any, lam: Any) -> Any:

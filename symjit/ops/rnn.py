@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from symjit.ops.attrs import Fraction, PositiveInt
+from symjit.ops.draws import in_a_row
 from symjit.ops.registry import op
 from symjit.ops.shapes import Known, PartialShape, agreed, known, normalize_axis, replace, unify
 
@@ -460,7 +461,7 @@ def add_biases(mode: str, share: Any, b_i2h: Any, b_h2h: Any) -> tuple[Any, ...]
 def _dropout(x: Any, p: float, key: Any) -> Any:
     if p >= 1.0:
         return jnp.zeros_like(x)
-    kept = jax.random.uniform(key, x.shape, jnp.float32) >= p
+    kept = in_a_row(jax.random.uniform, key, x.shape, jnp.float32) >= p
     return jnp.where(kept, x / (1.0 - p), 0.0)
 
 

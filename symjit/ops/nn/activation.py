@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from symjit.ops.draws import in_a_row
 from symjit.ops.registry import op, table
 from symjit.ops.shapes import Known, normalize_axis, same, unify
 
@@ -127,7 +128,7 @@ def leaky_relu(
         rate = (lower_bound + upper_bound) / 2
         return jnp.where(positive, data, rate * data), jnp.zeros_like(data)
     wide = data.dtype if data.dtype == jnp.float64 else jnp.float32
-    rates = jax.random.uniform(key, data.shape, wide, lower_bound, upper_bound).astype(data.dtype)
+    rates = in_a_row(jax.random.uniform, key, data.shape, wide, lower_bound, upper_bound).astype(data.dtype)
     return jnp.where(positive, data, rates * data), rates
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from symjit.ops.attrs import Float
+from symjit.ops.draws import in_a_row
 from symjit.ops.registry import op
 from symjit.ops.shapes import normalize_axis, same
 
@@ -40,7 +41,7 @@ def dropout(
     shared = {normalize_axis(axis, data.ndim) for axis in axes}
     shape = tuple(1 if i in shared else size for i, size in enumerate(data.shape))
     keep = 1.0 - jnp.asarray(p).astype(jnp.float32)
-    kept = jax.random.uniform(key, shape, jnp.float32) < keep
+    kept = in_a_row(jax.random.uniform, key, shape, jnp.float32) < keep
     return jnp.where(kept, data / keep.astype(data.dtype), jnp.zeros_like(data))
 
 
