@@ -86,7 +86,8 @@ class Executor:
         self._outputs: list[NDArray] | None = None
         self._pending: Any = None
         self._prediction: _Predicting | None = None
-        self._monitor: tuple[Callable[[str, NDArray], Any], bool] | None = None
+        # Shared with the executors that `reshape` makes: who looks at one looks at these too.
+        self._watch: list[tuple[Callable[[str, NDArray], Any], bool] | None] = [None]
         self._monitored: tuple[Any, ...] | None = None
 
     def _check_names(self) -> None:
@@ -420,9 +421,11 @@ class Executor:
             g if g is None or g.shape == a.shape else zeros(a.shape, self._ctx, g.dtype)
             for g, a in zip(self.grad_arrays, args, strict=True)
         ]
-        return Executor(
+        made = Executor(
             self._graph, self._ctx, args, grads, self._grad_reqs, aux, program=self._program, symbol=self._symbol
         )
+        made._watch = self._watch
+        return made
 
     def set_monitor_callback(self, callback: Callable[[str, NDArray], Any] | None, monitor_all: bool = False) -> None:
         """Call ``callback(name, array)`` with every operator's outputs during each forward; None stops it.
@@ -434,9 +437,14 @@ class Executor:
             callback: the function.
             monitor_all: show arguments, auxiliary states and the operators' inputs too.
 
-        The values come from second compiled functions that run beside forward and backward, so this costs time.
+        Executors that `reshape` has made of this one call it too. The values come from second compiled functions that
+        run beside forward and backward, so this costs time.
         """
-        self._monitor = None if callback is None else (callback, monitor_all)
+        self._watch[0] = None if callback is None else (callback, monitor_all)
+
+    @property
+    def _monitor(self) -> tuple[Callable[[str, NDArray], Any], bool] | None:
+        return self._watch[0]
 
     def _show_monitor(self, is_train: bool, args: Any, aux: Any, key: Any) -> None:
         run, names = self._program.taps(is_train, self._monitor[1])  # type: ignore[index]

@@ -227,6 +227,18 @@ def test_a_monitor_may_begin_to_look_while_a_step_is_noted() -> None:
     assert_same(values(module), values(plain))
 
 
+def test_a_monitor_looks_at_batches_of_other_shapes() -> None:
+    module, seen = trained(), mx.mon.Monitor(1, pattern="fc1_output")
+    module.install_monitor(seen)
+    stats = []
+    for rows in (8, 4, 8, 16):
+        seen.tic()
+        module.forward(mx.io.DataBatch([mx.nd.ones((rows, 10))], [mx.nd.zeros((rows,))]), is_train=False)
+        stats.append([name for _, name, _ in seen.toc()])
+        module.forward(mx.io.DataBatch([mx.nd.ones((rows, 10))], [mx.nd.zeros((rows,))]), is_train=False)
+    assert stats == [["fc1_output"]] * 4  # as in MXNet
+
+
 def test_a_callback_of_ones_own_sees_gradients_and_ours_do_not_need_them() -> None:
     rng = np.random.RandomState(3)
     data = mx.io.NDArrayIter(rng.uniform(-1, 1, (16, 10)).astype(np.float32), rng.randint(0, CLASSES, 16), BATCH)
