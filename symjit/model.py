@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,6 +57,7 @@ def load_params(
     file = checkpoint_files(prefix, epoch)[1]
     loaded = nd.load(file)
     if not loaded:
+        logging.warning("Params file '%s' is empty", file)
         return {}, {}  # a list and a dict of no arrays are the same file
     if not isinstance(loaded, dict):
         raise MXNetError(f"{file}: the arrays have no names; a checkpoint needs them")
@@ -113,6 +115,7 @@ def save_checkpoint(
     data: dict[str, Any] = {f"arg:{name}": value for name, value in arg_params.items()}
     data.update({f"aux:{name}": value for name, value in (aux_params or {}).items()})
     nd.save(params_file, data)
+    logging.info('Saved checkpoint to "%s"', params_file)
 
 
 def __getattr__(name: str) -> Any:

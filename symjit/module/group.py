@@ -240,6 +240,8 @@ class ExecutorGroup:
     def load(self, batch: Any) -> None:
         """Write a batch, or a list of one batch for each context, into the executors."""
         if isinstance(batch, list):
+            if len(batch) != len(self.execs):
+                raise MXNetError(f"a list of {len(batch)} batches for {len(self.execs)} contexts: each takes one")
             for i, name in enumerate(self.data_names):
                 self._load_each(name, [part.data[i] for part in batch])
             if self.label_names and getattr(batch[0], "label", None):

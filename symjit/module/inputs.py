@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from symjit.base import shown
 from symjit.io import DataDesc
 from symjit.symbol import Symbol
 
-__all__ = ["check_input_names", "check_iterator", "other_shapes", "parse_data_desc"]
+__all__ = ["check_input_names", "check_iterator", "other_shapes", "parse_data_desc", "warn_of_rows"]
 
 _PARAMETER_ENDINGS = ("_weight", "_bias", "_gamma", "_beta")
 
@@ -54,6 +54,32 @@ def check_iterator(argument: str, data: Any, need: str) -> None:
             f"{argument} must be a DataIter, got {type(data).__name__}, which has no {need};"
             " mx.io.NDArrayIter makes an iterator of arrays"
         )
+
+
+def warn_of_rows(function: Callable[[Any], Any], batch: Any, names: Sequence[str], kvstore: str | None) -> None:
+    """Say that there are no sparse parameters whose rows could be fetched, in the cases in which MXNet does.
+
+    Args:
+        function: returns the rows of parameters that a batch needs, by name; MXNet asks it if there is a kvstore.
+        batch: the batch.
+        names: the parameters.
+        kvstore: the kvstore of the contexts.
+
+    Raises:
+        AssertionError: `function` does not return a dict.
+        ValueError: it names a parameter that there is not.
+    """
+    if kvstore is None:
+        message = "Parameters are not updated in the KVStore. No need to call sparse_row_id_fn."
+        warnings.warn(message, UserWarning, stacklevel=3)
+        return
+    rows = function(batch)
+    if not isinstance(rows, dict):
+        raise AssertionError(f"sparse_row_id_fn: expected a dict of rows by parameter, got {type(rows).__name__}")
+    for name in rows:
+        if name not in names:
+            raise ValueError(f"sparse_row_id_fn: {name!r} is none of the parameters {list(names)}")
+        warnings.warn(f"{name} is not row_sparse: its rows need not be named.", UserWarning, stacklevel=3)
 
 
 def parse_data_desc(
@@ -127,7 +153,10 @@ def other_shapes(
     wanted = getattr(whole, "provide_label", None)
     if not wanted and labels:
         given = getattr(parts[0], "label", None)
-        sizes = [(len(parts) * y.shape[0], *y.shape[1:]) for y in given] if given else _rebatched(labels, data, shapes)
+        if given and len(given) >= len(labels):
+            sizes = [(len(parts) * y.shape[0], *y.shape[1:]) for y in given[: len(labels)]]
+        else:
+            sizes = _rebatched(labels, data, shapes)
         wanted = _with_shapes(labels, sizes)
     return found, wanted or None
 

@@ -18,8 +18,8 @@ from symjit.metric import EvalMetric
 from symjit.model import load_checkpoint
 from symjit.module.base_module import BaseModule
 from symjit.module.group import ExecutorGroup
-from symjit.module.inputs import check_input_names, other_shapes, parse_data_desc
-from symjit.module.setup import blank, fill, known_kvstore, load_states, made_optimizer, states_file
+from symjit.module.inputs import check_input_names, other_shapes, parse_data_desc, warn_of_rows
+from symjit.module.setup import blank, check_contexts, fill, known_kvstore, load_states, made_optimizer, states_file
 from symjit.module.shards import ShardedStep
 from symjit.module.step import Flight, Step, metering
 from symjit.ndarray import NDArray
@@ -261,9 +261,8 @@ class Module(BaseModule):
             return
         self._require("init_params", "binded")
         self._settle()
-        attributes = self._symbol.attr_dict()  # type: ignore[union-attr]
-        kinds = (self._arg_params, arg_params), (self._aux_params, aux_params)
-        fill(kinds, initializer, attributes, allow_missing)  # type: ignore[arg-type]
+        kinds: Any = (self._arg_params, arg_params), (self._aux_params, aux_params)
+        fill(kinds, initializer, self._symbol.attr_dict(), allow_missing)  # type: ignore[union-attr]
         self.params_initialized = True
         self._params_dirty = False
         self._bound.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)  # type: ignore[arg-type]
@@ -338,8 +337,7 @@ class Module(BaseModule):
             return
         if inputs_need_grad and not for_training:
             raise AssertionError("bind: inputs_need_grad=True needs for_training=True")
-        if shared_module is not None and not (shared_module.binded and shared_module.params_initialized):
-            raise AssertionError("bind: the shared module must be bound and have its parameters")
+        check_contexts(len(self._context), self._group2ctxs, shared_module, Module)
         self._data_shapes, self._label_shapes = parse_data_desc(
             self._data_names, self._label_names, data_shapes, label_shapes
         )
@@ -405,7 +403,7 @@ class Module(BaseModule):
 
         Raises:
             ValueError: the optimizer, or with several contexts the kvstore, has an unknown name.
-            TypeError: with several contexts, `kvstore` is neither a name nor None.
+            TypeError: `kvstore` is neither a name nor None.
         """
         self._require("init_optimizer", "binded", "params_initialized")
         if self.optimizer_initialized and not force_init:
@@ -414,13 +412,13 @@ class Module(BaseModule):
         self._settle()
         if self._params_dirty:
             self._sync_params_from_devices()
-        self._kvstore = None if len(self._context) == 1 else known_kvstore(kvstore)
-        self._update_on_kvstore = self._kvstore is not None
-        count = 1 if self._update_on_kvstore else len(self._context)
+        kvstore = known_kvstore(kvstore, len(self._context))
+        count = 1 if kvstore is not None else len(self._context)
         names = {i * count + k: name for k in range(count) for i, name in enumerate(self._param_names)}
         rescale = 1.0 / self._bound.batch_size  # type: ignore[operator]
         optimizer = made_optimizer(optimizer, optimizer_params, self._symbol, names, rescale)
         self._optimizer, self._updater = optimizer, opt.get_updater(optimizer)
+        self._kvstore, self._update_on_kvstore = kvstore, kvstore is not None
         self.optimizer_initialized = True
         if self._preload_opt_states is not None:
             self.load_optimizer_states(self._preload_opt_states)
@@ -586,8 +584,10 @@ class Module(BaseModule):
             mon.install(executor)
 
     def prepare(self, data_batch: Any, sparse_row_id_fn: Any = None) -> None:
-        """Get ready for a batch; nothing is to be done for dense parameters."""
+        """Get ready for a batch; nothing is to be done for dense parameters, as a warning says if rows are named."""
         self._require("prepare", "binded")
+        if sparse_row_id_fn is not None:
+            warn_of_rows(sparse_row_id_fn, data_batch, self._param_names, self._kvstore)
 
     def _begin_fit(self, monitor: Any, callbacks: Any) -> None:
         # Our own callbacks read the metric alone; anybody else's may look at gradients.

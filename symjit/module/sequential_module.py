@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symjit.initializer import Initializer, Uniform
@@ -271,6 +271,14 @@ class SequentialModule(BaseModule):
         self._require("install_monitor", "binded")
         for module in self._modules:
             module.install_monitor(mon)
+
+    def _begin_fit(self, monitor: Any, callbacks: Sequence[Callable[..., Any]]) -> None:
+        for module in self._modules:
+            module._begin_fit(monitor, callbacks)
+
+    def _end_fit(self) -> None:
+        for module in self._modules:
+            module._end_fit()
 
     def _settle(self) -> None:
         for module in self._modules:

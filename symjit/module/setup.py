@@ -10,13 +10,13 @@ from typing import Any
 from symjit import ndarray as nd
 from symjit import optimizer as opt
 from symjit.base import MXNetError
-from symjit.context import cpu
+from symjit.context import Context, cpu
 from symjit.executor import check_parameter
 from symjit.initializer import InitDesc
 from symjit.ndarray import NDArray
 from symjit.optimizer.states import read_states_file
 
-__all__ = ["blank", "fill", "known_kvstore", "load_states", "made_optimizer", "states_file"]
+__all__ = ["blank", "check_contexts", "fill", "known_kvstore", "load_states", "made_optimizer", "states_file"]
 
 
 def blank(names: Sequence[str], blocks: Sequence[Sequence[NDArray]]) -> dict[str, NDArray]:
@@ -122,13 +122,54 @@ def made_optimizer(
     return optimizer
 
 
-def known_kvstore(kvstore: Any) -> Any:
-    """Return what `kvstore` stands for; between the contexts of one process all of them sum gradients."""
+def check_contexts(count: int, group2ctxs: Any, shared: Any, kind: type) -> None:
+    """Check that what is given for the contexts of a module fits their number.
+
+    Args:
+        count: how many contexts there are.
+        group2ctxs: contexts of groups of operators; they change nothing.
+        shared: a module whose parameters are shared, or None.
+        kind: its class.
+
+    Raises:
+        AssertionError: `group2ctxs` is neither a dict by group nor a list of one dict for each context, or its length
+            is another; `shared` is not of that class, is not bound, has no parameters, or has fewer contexts.
+    """
+    if isinstance(group2ctxs, Mapping):
+        lengths = {name: 1 if isinstance(x, Context) else len(x) for name, x in group2ctxs.items()}
+        wrong = {name: length for name, length in lengths.items() if length not in (1, count)}
+        if wrong:
+            raise AssertionError(f"group2ctxs: expected one context or {count} for each group, got {wrong}")
+    elif group2ctxs is not None and not (isinstance(group2ctxs, list) and len(group2ctxs) == count):
+        given = f"{len(group2ctxs)} of them" if isinstance(group2ctxs, list) else type(group2ctxs).__name__
+        raise AssertionError(
+            f"group2ctxs: expected a dict of contexts by group, or a list of {count} dicts, one for each context, got"
+            f" {given}"
+        )
+    if shared is None:
+        return
+    if not isinstance(shared, kind) or not (shared.binded and shared.params_initialized):
+        raise AssertionError(f"bind: the shared module must be a bound {kind.__name__} that has its parameters")
+    if len(shared._context) < count:
+        raise AssertionError(f"bind: the shared module has {len(shared._context)} contexts, this one {count}")
+
+
+def known_kvstore(kvstore: Any, contexts: int) -> Any:
+    """Return what `kvstore` stands for; between the contexts of one process all of them sum gradients.
+
+    Args:
+        kvstore: its name, or None.
+        contexts: how many contexts there are; one alone needs none, whatever the name.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: there is none of that name.
+    """
     known = ("local", "local_update_cpu", "local_allreduce_cpu", "local_allreduce_device", "device", "nccl")
-    if kvstore is None:
+    if kvstore is not None and not isinstance(kvstore, str):
+        raise TypeError(f"init_optimizer: kvstore must be the name of one or None, got {type(kvstore).__name__}")
+    if kvstore is None or contexts == 1:
         return None
-    if not isinstance(kvstore, str):
-        raise TypeError(f"kvstore must be the name of one or None, got {type(kvstore).__name__}")
     if kvstore not in known:
         raise ValueError(f"init_optimizer: unknown kvstore {kvstore!r}; within a process there are {', '.join(known)}")
     return kvstore

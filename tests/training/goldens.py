@@ -35,6 +35,29 @@ def facts() -> dict[str, Any]:
 
 
 @functools.cache
+def calls() -> dict[str, Any]:
+    """Return what the calls with every argument come to."""
+    return json.loads((FOLDER.parent / "modules" / "calls.json").read_text())
+
+
+def agree(got: Any, want: Any, path: str) -> None:
+    """Assert that outcomes are the same, their numbers to `TOLERANCE`."""
+    assert isinstance(got, type(want)) or (isinstance(got, (int, float)) and isinstance(want, (int, float))), path
+    if isinstance(want, dict):
+        assert got.keys() == want.keys(), path
+        for key, value in want.items():
+            agree(got[key], value, f"{path}.{key}")
+    elif isinstance(want, list):
+        assert len(got) == len(want), path
+        for i, (one, other) in enumerate(zip(got, want, strict=True)):
+            agree(one, other, f"{path}[{i}]")
+    elif isinstance(want, float):
+        np.testing.assert_allclose(got, want, TOLERANCE, TOLERANCE / 10, err_msg=path)
+    else:
+        assert got == want, path
+
+
+@functools.cache
 def scenes() -> dict[str, Any]:
     """Return what the scenes come to."""
     return json.loads((FOLDER / "scenes.json").read_text())
