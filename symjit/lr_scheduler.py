@@ -199,11 +199,11 @@ class _Decay(LRScheduler):
     def __init__(
         self,
         max_update: int,
-        base_lr: float,
-        final_lr: float,
-        warmup_steps: int,
-        warmup_begin_lr: float,
-        warmup_mode: str,
+        base_lr: float = 0.01,
+        final_lr: float = 0,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0,
+        warmup_mode: str = "linear",
     ) -> None:
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         _check_int(self, "max_update", max_update)
@@ -277,31 +277,8 @@ class PolyScheduler(_Decay):
 class CosineScheduler(_Decay):
     """Let the learning rate fall to `final_lr` as ``final_lr + (base_lr - final_lr) * (1 + cos(pi * n / N)) / 2``.
 
-    n counts updates from the end of the warm-up, N is ``max_update - warmup_steps``.
-
-    Args:
-        max_update: the update from which on the rate does not change; an int, at least 1.
-        base_lr: see `LRScheduler`, as for the warm-up.
-        final_lr: the rate at `max_update`.
-        warmup_steps: the warm-up's length.
-        warmup_begin_lr: where the warm-up begins.
-        warmup_mode: ``"linear"`` or ``"constant"``.
-
-    Raises:
-        AssertionError: `max_update` is no int.
-        ValueError: `max_update` is below 1, or as for `LRScheduler`.
+    n and N are those of `PolyScheduler`, and so are the arguments and errors, but for `pwr`.
     """
-
-    def __init__(
-        self,
-        max_update: int,
-        base_lr: float = 0.01,
-        final_lr: float = 0,
-        warmup_steps: int = 0,
-        warmup_begin_lr: float = 0,
-        warmup_mode: str = "linear",
-    ) -> None:
-        super().__init__(max_update, base_lr, final_lr, warmup_steps, warmup_begin_lr, warmup_mode)
 
     def _fallen(self, done: int) -> float:
         # In this order: (1 + cos) / 2 first would round otherwise.

@@ -116,22 +116,21 @@ class OptaxRule(Rule):
         inner = [self._inner(*each) for each in zip(weights, grads, states, strict=True)]
         params = {name: weight for name, (weight, _) in zip(names, inner, strict=True)}
         wide = any(weight.dtype == jnp.float64 for weight in params.values())
-        # One program for all: without the barrier every parameter's would hold the place of its number.
-        rows = jax.lax.optimization_barrier([self.unpack(packed, i) for i in range(len(weights))])
-        numbers = dict(zip(names, rows, strict=True))
+        first = self.unpack(packed, 0)  # one row for all: with rows of their own, equal parameters compile apart
         scaled = {}
         for name, grad in zip(names, grads, strict=True):
-            dtype, bound = params[name].dtype, numbers[name]["clip_gradient"]
-            grad = grad.astype(dtype) * numbers[name]["rescale_grad"].astype(dtype)
-            scaled[name] = jnp.clip(grad, -bound.astype(dtype), bound.astype(dtype))
+            dtype = params[name].dtype
+            bound = first["clip_gradient"].astype(dtype)
+            scaled[name] = jnp.clip(grad.astype(dtype) * first["rescale_grad"].astype(dtype), -bound, bound)
         with _as_user(jnp.float64 if wide else jnp.float32):
             layouts = {name: _Layout.of(self.fn, {name: params[name]}) for name in names}
             kept = {name: layouts[name].checked(name, state) for name, (_, state) in zip(names, inner, strict=True)}
             updates, made = _transformed(self.fn, scaled, params, layouts, kept)
         new_weights, new_states = [], []
-        for name, weight, (inner_weight, state) in zip(names, weights, inner, strict=True):
+        for i, (name, weight, (inner_weight, state)) in enumerate(zip(names, weights, inner, strict=True)):
             dtype = inner_weight.dtype
-            moved = inner_weight + numbers[name]["scale"].astype(dtype) * updates[name].astype(dtype)
+            scale = self.unpack(packed, i)["scale"].astype(dtype)
+            moved = inner_weight + scale * updates[name].astype(dtype)
             leaves = [new.astype(old.dtype) for new, old in zip(made[name], kept[name], strict=True)]
             new_weight, new_state = self._outer(weight, moved, jax.tree.unflatten(jax.tree.structure(state), leaves))
             new_weights.append(new_weight)
