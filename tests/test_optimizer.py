@@ -436,6 +436,10 @@ def test_errors() -> None:
         mx.optimizer.contrib.GroupAdaGrad(wd=0.1).advance([0])
     with pytest.raises(AssertionError, match="two dimensions"):
         mx.optimizer.contrib.GroupAdaGrad().create_state(0, mx.nd.ones((3,)))
+    updater = mx.optimizer.get_updater(adam)
+    with pytest.raises(mx.MXNetError, match=r"index 'b' has shape \(3, 2\), its gradient \(3,\); nothing was updated"):
+        updater(["a", "b"], [grad, mx.nd.ones((3,))], [weight, weight])
+    assert updater.states == {} and "b" not in adam._index_update_count
     with pytest.raises(mx.MXNetError, match="2 indices"):
         mx.optimizer.get_updater(adam)([0, 1], [grad], [weight])
     with pytest.raises(AssertionError, match="param_idx2name"):

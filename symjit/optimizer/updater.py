@@ -63,6 +63,12 @@ class Updater:
             if not isinstance(array, NDArray):
                 raise AssertionError(f"Updater: gradients and weights must be NDArrays, got {type(array).__name__}")
         indices = [idx.decode() if isinstance(idx, bytes) else idx for idx in indices]
+        for idx, g, w in zip(indices, grads, weights, strict=True):
+            if g.shape != w.shape:  # before anything is counted or changed
+                raise MXNetError(
+                    f"Updater: the weight of index {shown(idx)} has shape {w.shape}, its gradient {g.shape};"
+                    " nothing was updated"
+                )
         if len(set(indices)) < len(indices):
             for each in zip(indices, grads, weights, strict=True):
                 self(*each)
