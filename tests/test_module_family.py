@@ -820,6 +820,20 @@ def test_hooks_surround_the_batches_of_an_epoch() -> None:
     assert events == [("begin", None, [stop]), "end"] * 2
 
 
+def test_hooks_reach_the_modules_of_a_chain() -> None:
+    events: list[str] = []
+
+    class Hooked(Loss):
+        def _begin_fit(self, monitor: Any, callbacks: Any) -> None:
+            events.append("begin")
+
+        def _end_fit(self) -> None:
+            events.append("end")
+
+    mx.mod.SequentialModule().add(Hooked(), take_labels=True).fit(runs.iterator(mx), num_epoch=2)
+    assert events == ["begin", "end"] * 2
+
+
 def test_batches_are_freed_though_callbacks_get_locals() -> None:
     batches: list[Any] = []
 

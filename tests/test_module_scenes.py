@@ -15,7 +15,7 @@ QUICK = {"given_parameters", "names_refused", "optimizers_given"}
 
 
 CALLS = {**module_calls.SCENES, **family_calls.SCENES}
-QUICK_CALLS = {"python_calls"}
+QUICK_CALLS = {"python_calls", "checkpoint_lines"}
 
 
 #: MXNet computes with whatever the arrays hold; symjit says that forward has to come first.

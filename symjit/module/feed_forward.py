@@ -506,5 +506,7 @@ def _run(executor: Executor, names: Sequence[str], batch: Any) -> None:
 
 
 def _joined(lists: Sequence[Sequence[np.ndarray]]) -> Any:
+    if not all(lists):
+        raise ValueError("FeedForward.predict: X gave no batch: is it empty, or at its end? Pass reset=True")
     joined = [np.concatenate(found) for found in lists]
     return joined[0] if len(joined) == 1 else joined

@@ -495,6 +495,65 @@ def python_calls(mx: ModuleType) -> Any:
     return found
 
 
+# The old model --------------------------------------------------------------------------------------------------------
+
+
+def checkpoint_lines(mx: ModuleType) -> Any:
+    """What is logged of a checkpoint that is saved, and of one without parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = os.path.join(folder, "m")
+        found = [logged(lambda: mx.model.save_checkpoint(prefix, 1, network(mx), ramps(mx, network(mx)), {}))]
+        mx.nd.save(f"{prefix}-0002.params", {})
+        found.append(logged(lambda: mx.model.load_params(prefix, 2)))
+        return [*found, sorted(os.listdir(folder))]
+
+
+def old_model(mx: ModuleType) -> Any:
+    """Arguments of FeedForward and its methods."""
+    told: list[Any] = []
+
+    def tell(param: Any) -> None:
+        told.append([param.epoch, param.nbatch, float(param.eval_metric.get()[1])])
+
+    data, how = iterator(mx), {"arg_params": ramps(mx, network(mx)), "aux_params": {}, "learning_rate": 0.5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = mx.model.FeedForward(network(mx), contexts(mx, 2), 3, None, "nag", begin_epoch=1, momentum=0.9, **how)
+        made.fit(data, eval_metric="ce", kvstore=None, work_load_list=[1, 3], batch_end_callback=tell)
+        found = [{name: numbers(value) for name, value in sorted(made.arg_params.items())}]
+        data.reset()
+        data.next()
+        # The batch after the last one that is counted has been fetched as well, so none is left.
+        found += [made.score(data, "ce", 1, tell, False), outcome(lambda: made.predict(data, reset=False))]
+        data.reset()
+        data.next()
+        found.append(made.predict(data, reset=False).tolist())
+        with tempfile.TemporaryDirectory() as folder:
+            made.save(os.path.join(folder, "m"), 7, remove_amp_cast=False)
+            found.append(sorted(os.listdir(folder)))
+            loaded = mx.model.FeedForward.load(os.path.join(folder, "m"), 7, mx.cpu(1), numpy_batch_size=5)
+        found += [loaded.begin_epoch, loaded.predict(POINTS).tolist()]
+        also = mx.model.FeedForward.create(
+            network(mx),
+            iterator(mx),
+            ctx=contexts(mx, 2),
+            num_epoch=2,
+            epoch_size=2,
+            optimizer="nag",
+            initializer=mx.init.One(),
+            eval_data=iterator(mx),
+            eval_metric="ce",
+            epoch_end_callback=lambda epoch, symbol, args, aux: told.append([epoch, sorted(args)]),
+            batch_end_callback=[tell],
+            kvstore="device",
+            work_load_list=[1, 1],
+            eval_end_callback=tell,
+            eval_batch_end_callback=tell,
+            **how,
+        )
+    return [*found, {name: numbers(value) for name, value in sorted(also.arg_params.items())}, told]
+
+
 SCENES: Mapping[str, Callable[[ModuleType], Any]] = {
     scene.__name__: scene
     for scene in (
@@ -514,5 +573,7 @@ SCENES: Mapping[str, Callable[[ModuleType], Any]] = {
         chain_grown,
         chain_of_buckets,
         python_calls,
+        checkpoint_lines,
+        old_model,
     )
 }
