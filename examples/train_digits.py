@@ -41,9 +41,8 @@ def main() -> None:
     # `discard` leaves out what does not fill a batch.
     train = mx.io.NDArrayIter(*digits.load(digits.TRAIN), batch_size=BATCH, last_batch_handle="discard")
     held_out = mx.io.NDArrayIter(*digits.load(digits.HELD_OUT), batch_size=BATCH)
-    steps = train.num_data // BATCH
     if options.steps:
-        steps, train = options.steps, mx.io.ResizeIter(train, options.steps)
+        train = mx.io.ResizeIter(train, options.steps)
 
     arg_params = aux_params = None
     if options.resume:
@@ -61,9 +60,8 @@ def main() -> None:
             "learning_rate": 0.05,
             "momentum": 0.9,
             "wd": 1e-4,
-            # The rate is a tenth after 470 steps. Its clock is no part of a checkpoint: tell how far it has come.
+            # The rate is a tenth after 470 steps, those before the checkpoint included.
             "lr_scheduler": mx.lr_scheduler.FactorScheduler(step=470, factor=0.1, base_lr=0.05),
-            "begin_num_update": options.resume * steps,
         },
         initializer=mx.init.Xavier(),
         arg_params=arg_params,

@@ -235,10 +235,10 @@ def test_a_metric_that_refuses_a_batch_does_not_undo_its_step(modules: tuple[Any
     [
         (
             (mx.nd.ones((4, 6)), mx.nd.ones((4, 6))),
-            r"'fc1_weight' has the shapes \[\(4, 6\), \(4, 6\)\], but SGD .* \(4, 6\)",
+            r"parameter 'fc1_weight' .* a state '\(4, 6\)' of SGD .* got \['\(4, 6\)', '\(4, 6\)'\]",
         ),
-        (None, "has the shapes None, but SGD as it is set keeps"),
-        (mx.nd.ones((9, 6)), r"keeps \(4, 6\) of a weight \(4, 6\).*another network"),
+        (None, "of SGD with its present settings, got None"),
+        (mx.nd.ones((9, 6)), r"of shape \(4, 6\): expected a state '\(4, 6\)' .* got '\(9, 6\)'.*the network that"),
     ],
     ids=["Adam", "no momentum", "network"],
 )

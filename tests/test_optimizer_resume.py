@@ -81,20 +81,70 @@ def test_training_goes_on_with_the_same_bits(name: str) -> None:
     assert again.optimizer.num_update == made.num_update == STEPS
 
 
-@pytest.mark.parametrize(
-    ("attributes", "problem"),
-    [
-        ({"update": 1.0}, r"the saved attributes of SGD have the names of its methods, \['update'\]"),
-        ({"lr_scheduler": FactorScheduler(1), "lr": 0.1, "_update_count": {}}, "the names of its methods"),
-    ],
-)
-def test_attributes_that_would_hide_methods_are_refused(attributes: dict[str, Any], problem: str) -> None:
-    made = type("SGD", (), {})()
+def scheduler(name: str = "FactorScheduler", **attributes: Any) -> Any:
+    made = type(name, (), {})()
+    usual = {"step": 2, "factor": 0.5, "count": 0, "base_lr": 0.1, "warmup_steps": 0, "stop_factor_lr": 0.0}
+    made.__dict__.update(usual, **attributes)
+    return made
+
+
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a method": ("SGD", {"update": 1.0}, r"the saved attributes of SGD have the names of its methods, \['update'\]"),
+    "a method of the scheduler": ("SGD", {"lr_scheduler": scheduler(get_warmup_lr=1)}, "the names of its methods"),
+    "a number as scheduler": (
+        "SGD",
+        {"lr_scheduler": 5},
+        "a scheduler as the saved lr_scheduler, got 5",
+    ),
+    "no such scheduler": ("SGD", {"lr_scheduler": scheduler("os")}, "the scheduler os, which is not known here"),
+    "a step of 0": ("SGD", {"lr_scheduler": scheduler(step=0)}, "the saved attributes of FactorScheduler are wrong"),
+    "a step of text": ("SGD", {"lr_scheduler": scheduler(step="2")}, "the saved attributes of FactorScheduler are"),
+    "a rate of text": ("SGD", {"lr_scheduler": scheduler(base_lr="2", warmup_final_lr=0.1)}, "base_lr of FactorSch"),
+    "a scheduler far back": ("SGD", {"num_update": 2**59, "lr_scheduler": scheduler()}, "at most 1000000 changes"),
+    "a count below 0": ("SGD", {"lr_scheduler": scheduler(count=-(2**60))}, "expected a whole number from 0 on"),
+    "steps of text": ("SGD", {"lr_scheduler": scheduler("MultiFactorScheduler", step=["a"])}, "are wrong"),
+    "rate": ("SGD", {"lr": "abc"}, "the saved attribute lr of SGD: expected a number or None, got 'abc'"),
+    "rates": ("Adam", {"lr": [1]}, "the saved attribute lr of Adam"),
+    "momentum": ("SGD", {"momentum": None}, "momentum of SGD: expected a number, got None"),
+    "decay": ("Adam", {"beta1": "x"}, "beta1 of Adam: expected a number, got 'x'"),
+    "gathered": ("LBSGD", {"cumgrads": {0: {"num_cums": 1}, 1: {"cum_grad": "x"}}}, "expected a dict of sums"),
+    "product": ("Nadam", {"m_schedule": {}}, "m_schedule of Nadam: expected a number, got {}"),
+    "aggregation": ("SGD", {"aggregate_num": 2.5}, "aggregate_num of SGD: expected a whole number from 0 on, got 2.5"),
+    "factors": ("SGD", {"wd_mult": {0: None}}, "wd_mult of SGD: expected a dict of numbers"),
+    "names": ("SGD", {"idx2name": {0: 1}}, "idx2name of SGD: expected a dict of names"),
+    "counts": ("SGD", {"_all_index_update_counts": {0: 5}}, "expected a dict of dicts of whole numbers"),
+    "a count": ("SGD", {"_all_index_update_counts": {0: {0: "a"}}}, "expected a dict of dicts of whole numbers"),
+    "counted": ("SGD", {"num_update": "x"}, "num_update of SGD: expected a whole number"),
+    "begun": ("SGD", {"begin_num_update": None}, "begin_num_update of SGD: expected a whole number"),
+    "a transformation": ("Optax", {}, "of which not all is in the file: begin with an optimizer of that class"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_attributes_that_do_not_belong_are_refused(name: str) -> None:
+    """They would fail at the next update, or never end."""
+    klass, attributes, problem = WRONG[name]
+    made = type(klass, (), {})()
     made.__dict__.update(attributes)
     updater = opt.get_updater(opt.SGD())
     with pytest.raises(MXNetError, match=problem):
         updater.set_states(dump_states({}, made))
-    assert updater.states == {} and isinstance(updater.optimizer, opt.SGD)  # as it was
+    assert updater.states == {} and type(updater.optimizer) is opt.SGD and updater.optimizer.lr == 0.01  # as it was
+
+
+def test_attributes_that_an_older_mxnet_did_not_have() -> None:
+    """Before 1.4 the counts were one dict, and a scheduler had no warm-up."""
+    made = type("Adam", (), {})()
+    older = type("FactorScheduler", (), {})()
+    older.__dict__.update(step=2, factor=0.5, count=2, base_lr=0.05, stop_factor_lr=1e-8)
+    made.__dict__.update(lr=0.1, beta1=0.5, num_update=4, _index_update_count={0: 4}, lr_scheduler=older)
+    updater = opt.get_updater(opt.SGD())
+    updater.set_states(dump_states({0: (nd.ones(2), nd.ones(2))}, made))
+    weight = nd.ones(2)
+    updater(0, nd.ones(2), weight)
+    found: Any = updater.optimizer
+    assert (found.num_update, found._index_update_count, found.beta1, found.beta2) == (5, {0: 5}, 0.5, 0.999)
+    assert found.lr_scheduler.base_lr == 0.025 and found.lr_scheduler.warmup_steps == 0
 
 
 @pytest.mark.parametrize("name", ["NoSuchOptimizer", "__class__", ""])

@@ -18,6 +18,7 @@ import pytest
 from symjit import ndarray as nd
 from symjit.base import MXNetError
 from symjit.ndarray.serialize import dump_array, dumps, read_arrays
+from symjit.optimizer import SGD, get_updater
 from symjit.optimizer.states import (
     Loaded,
     Record,
@@ -229,6 +230,19 @@ def test_names_say_what_the_arrays_are() -> None:
     ]
 
 
+def test_facts_come_back_and_leave_the_optimizer_of_an_updater() -> None:
+    facts = {"num_update": 3, "counts": {0: 3, "w": 2}, "sums": {0: {"cum_grad": nd.ones(2)}}, "none": None, "no": len}
+    data = dump_states({0: nd.ones(1)}, Adam(), facts)
+    loaded = load_states(data)
+    assert (loaded.optimizer, loaded.optimizer_class, loaded.source) == (None, "Adam", "symjit")
+    same(loaded.facts, {name: each for name, each in facts.items() if name != "no"})
+    same(loaded.states, {0: nd.ones(1)})
+    updater = get_updater(SGD())
+    before = updater.optimizer
+    updater.set_states(data)
+    assert updater.optimizer is before and before.num_update == 0 and list(updater.states) == [0]
+
+
 class Scheduler:
     def __init__(self) -> None:
         self.base_lr, self.step, self.hook = 0.1, [3, 5], print
@@ -344,6 +358,12 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "no class": (packed(header=b"[]"), "expected class and attributes of an optimizer"),
     "class": (packed(header=b'{"class": 3, "attributes": {}}'), "expected class and attributes"),
     "more": (packed(header=b'{"class": "A", "attributes": {}, "x": 0}'), "expected class and attributes"),
+    "facts and attributes": (
+        packed(header=b'{"class": "A", "attributes": {}, "facts": {}}'),
+        "expected class and attributes",
+    ),
+    "facts": (packed(header=b'{"class": "A", "facts": []}'), "expected class and attributes"),
+    "dunder fact": (packed(header=b'{"class": "A", "facts": {"__x": 1}}'), "name of an attribute, got '__x'"),
     "dunder": (packed(header=b'{"class":"A","attributes":{"__class__":0}}'), "name of an attribute, got '__class__'"),
     "large": (attributes("18446744073709551616"), "expected a number of 64 bits"),
     "infinite": (attributes("1e999"), "expected a number of 64 bits"),
@@ -390,7 +410,7 @@ def test_a_file_is_saved_and_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("load", [load_states_file, read_states_file])
 def test_a_missing_file_is_what_it_is_in_mxnet(load: Callable[[Path], Any], tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no optimizer states: check the path: '.*x\.states'"):
+    with pytest.raises(FileNotFoundError, match=r"no optimizer states: check the path, .*: '.*x\.states'"):
         load(tmp_path / "x.states")
     with pytest.raises(MXNetError, match=r"cannot open .*Is a directory"):
         load(tmp_path)

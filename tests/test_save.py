@@ -45,7 +45,7 @@ def check_killed(report: dict[str, dict[str, float]], rounds: int) -> None:
 
 
 def test_a_few_killed_saves_leave_files_that_load(tmp_path: Path) -> None:
-    check_killed(killed(tmp_path, 10, 1), 10)
+    check_killed(killed(tmp_path, 4, 1), 4)
 
 
 @pytest.mark.slow

@@ -19,11 +19,11 @@ from symjit.model import load_checkpoint
 from symjit.module.base_module import BaseModule
 from symjit.module.group import ExecutorGroup
 from symjit.module.inputs import check_input_names, other_shapes, parse_data_desc, warn_of_rows
-from symjit.module.setup import blank, check_contexts, fill, known_kvstore, load_states, made_optimizer, states_file
+from symjit.module.setup import blank, check_contexts, fill, known_kvstore, made_optimizer
 from symjit.module.shards import ShardedStep
+from symjit.module.states import load_states, preloaded, save_states, states_file
 from symjit.module.step import Flight, Step, metering
 from symjit.ndarray import NDArray
-from symjit.optimizer.states import save_states_file
 from symjit.predictor import checkpoint_files
 from symjit.symbol import Symbol
 
@@ -97,6 +97,7 @@ class Module(BaseModule):
         self._kvstore: Any = None
         self._update_on_kvstore = False
         self._preload_opt_states: str | None = None
+        self._preload_params: str | None = None
         self._grad_req: Any = None
         self._group: ExecutorGroup | None = None
         self._data_shapes: list[DataDesc] | None = None
@@ -132,7 +133,7 @@ class Module(BaseModule):
         module._arg_params, module._aux_params = args, aux
         module.params_initialized = True
         if load_optimizer_states:
-            module._preload_opt_states = states_file(prefix, epoch)
+            module._preload_opt_states, module._preload_params = preloaded(prefix, epoch)
         return module
 
     def save_checkpoint(
@@ -144,31 +145,32 @@ class Module(BaseModule):
     ) -> None:
         """Save ``prefix-symbol.json``, ``prefix-EPOCH.params`` and, if asked for, ``prefix-EPOCH.states``.
 
-        Each file is replaced in one step, so a save that fails leaves the old one whole.
+        Each file is replaced in one step and in this order, so a save that fails leaves the old one whole.
         """
         symbol_file, params_file = checkpoint_files(prefix, epoch)
         self._symbol.save(symbol_file, remove_amp_cast=remove_amp_cast)  # type: ignore[union-attr]
         self.save_params(params_file)
         logging.info('Saved checkpoint to "%s"', params_file)
         if save_optimizer_states:
-            self.save_optimizer_states(states_file(prefix, epoch))
+            self._require("save_optimizer_states", "optimizer_initialized")
+            save_states(self._updater, states_file(prefix, epoch), params_file)
             logging.info('Saved optimizer state to "%s"', states_file(prefix, epoch))
 
     def save_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
-        """Save the optimizer's states."""
+        """Save the optimizer's states, its class, and how many updates it has made."""
         self._require("save_optimizer_states", "optimizer_initialized")
         self._settle()
-        save_states_file(fname, self._updater.get_states())  # type: ignore[union-attr]
+        save_states(self._updater, fname)
 
     def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
-        """Load the optimizer's states, those that MXNet has saved too.
+        """Load the optimizer's states, MXNet's too; one that has made no updates takes the counts of ours as well.
 
         Raises:
-            MXNetError: the file is damaged, or holds the states of another optimizer or network; nothing is loaded.
+            MXNetError: the file is damaged, or of another optimizer or network; the module keeps its own states.
         """
         self._require("load_optimizer_states", "optimizer_initialized")
         self._settle()
-        load_states(self._updater, fname, self._bound.by_index(named=self._update_on_kvstore))  # type: ignore[arg-type]
+        self._optimizer = load_states(self._updater, fname, self._bound, self._kvstore is None)
 
     # What it is -------------------------------------------------------------------------------------------------------
 
@@ -413,16 +415,14 @@ class Module(BaseModule):
         if self._params_dirty:
             self._sync_params_from_devices()
         kvstore = known_kvstore(kvstore, len(self._context))
-        count = 1 if kvstore is not None else len(self._context)
-        names = {i * count + k: name for k in range(count) for i, name in enumerate(self._param_names)}
-        rescale = 1.0 / self._bound.batch_size  # type: ignore[operator]
-        optimizer = made_optimizer(optimizer, optimizer_params, self._symbol, names, rescale)
-        self._optimizer, self._updater = optimizer, opt.get_updater(optimizer)
-        self._kvstore, self._update_on_kvstore = kvstore, kvstore is not None
-        self.optimizer_initialized = True
+        alone = kvstore is None
+        updater = opt.get_updater(made_optimizer(optimizer, optimizer_params, self._symbol, self._bound, alone))
         if self._preload_opt_states is not None:
-            self.load_optimizer_states(self._preload_opt_states)
+            load_states(updater, self._preload_opt_states, self._bound, alone, self._preload_params)
             self._preload_opt_states = None
+        self._kvstore, self._update_on_kvstore = kvstore, not alone
+        self._optimizer, self._updater = updater.optimizer, updater
+        self.optimizer_initialized = True
 
     def borrow_optimizer(self, shared_module: Module) -> None:
         """Use the optimizer of another module, and its states."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symjit import ndarray as nd
 from symjit import optimizer as opt
-from symjit.base import MXNetError
 from symjit.context import Context, cpu
 from symjit.executor import check_parameter
 from symjit.initializer import InitDesc
+from symjit.module.group import ExecutorGroup
 from symjit.ndarray import NDArray
-from symjit.optimizer.states import read_states_file
 
-__all__ = ["blank", "check_contexts", "fill", "known_kvstore", "load_states", "made_optimizer", "states_file"]
+__all__ = ["blank", "check_contexts", "fill", "known_kvstore", "made_optimizer"]
 
 
 def blank(names: Sequence[str], blocks: Sequence[Sequence[NDArray]]) -> dict[str, NDArray]:
@@ -90,7 +88,7 @@ def _check_given(held: Mapping[str, NDArray], given: Any, allow_missing: bool) -
 
 
 def made_optimizer(
-    optimizer: str | opt.Optimizer, params: Any, symbol: Any, names: Mapping[int, str], rescale: float
+    optimizer: str | opt.Optimizer, params: Any, symbol: Any, group: ExecutorGroup, alone: bool
 ) -> opt.Optimizer:
     """Return the optimizer of a name, or one that is made already and knows the parameters' names from now on.
 
@@ -98,13 +96,16 @@ def made_optimizer(
         optimizer: a name or an object.
         params: arguments of the constructor, for a name.
         symbol: the network, whose attributes hold multipliers.
-        names: names of the parameters by index.
-        rescale: one by the batch size.
+        group: has the parameters and the size of a batch.
+        alone: whether each context goes by its own gradients.
 
     Raises:
         ValueError: there is no optimizer of that name.
         AssertionError: `optimizer` is neither.
     """
+    count = len(group.contexts) if alone else 1
+    names = {i * count + k: name for k in range(count) for i, name in enumerate(group.param_names)}
+    rescale = 1.0 / group.batch_size  # type: ignore[operator]
     if isinstance(optimizer, str):
         given = dict(params)
         given.setdefault("rescale_grad", rescale)
@@ -118,7 +119,7 @@ def made_optimizer(
             stacklevel=3,
         )
     if not optimizer.idx2name:
-        optimizer.idx2name = dict(names)
+        optimizer.idx2name = names
     return optimizer
 
 
@@ -173,49 +174,3 @@ def known_kvstore(kvstore: Any, contexts: int) -> Any:
     if kvstore not in known:
         raise ValueError(f"init_optimizer: unknown kvstore {kvstore!r}; within a process there are {', '.join(known)}")
     return kvstore
-
-
-def load_states(
-    updater: opt.Updater, fname: str | os.PathLike[str], weights: Mapping[Any, tuple[str, NDArray]]
-) -> None:
-    """Give an updater the states of a file.
-
-    Args:
-        updater: whose states are replaced; after an error it has those that it had.
-        fname: the file.
-        weights: name and array of each parameter, by the index that the updater knows it by.
-
-    Raises:
-        MXNetError: the file is damaged, or holds states of another optimizer or of other parameters.
-    """
-    before = dict(vars(updater))
-    try:
-        updater.set_states(read_states_file(fname))
-        for index, state in updater.states.items():
-            if index not in weights:
-                continue  # of a parameter that the network does not have; MXNet passes it over, too
-            name, weight = weights[index]
-            found, wanted = _shapes(state), _shapes(updater.optimizer.create_state_multi_precision(index, weight))
-            if found != wanted:
-                raise MXNetError(
-                    f"{os.fspath(fname)}: the state of {name!r} has the shapes {found}, but"
-                    f" {type(updater.optimizer).__name__} as it is set keeps {wanted} of a weight {weight.shape}: it is"
-                    " the state of another optimizer, or of another network. Nothing was loaded; bind the network and"
-                    " init the optimizer, with the settings, that it was saved from"
-                )
-    except BaseException as error:
-        vars(updater).update(before)
-        if isinstance(error, MXNetError) and str(error).startswith("<bytes>"):
-            raise MXNetError(f"{os.fspath(fname)}{str(error).removeprefix('<bytes>')}") from None
-        raise
-
-
-def _shapes(state: Any) -> Any:
-    if isinstance(state, (tuple, list)):
-        return [_shapes(part) for part in state]
-    return state.shape if isinstance(state, NDArray) else None
-
-
-def states_file(prefix: str | os.PathLike[str], epoch: int) -> str:
-    """Return the name of a checkpoint's file of optimizer states."""
-    return f"{os.fspath(prefix)}-{epoch:04d}.states"

@@ -118,6 +118,8 @@ class Nadam(Optimizer):
         **kwargs: those of `Optimizer`.
     """
 
+    _progress = ("m_schedule",)
+
     def __init__(
         self,
         learning_rate: float | None = 0.001,

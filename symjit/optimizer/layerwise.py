@@ -39,6 +39,7 @@ class LARS(Optimizer):
     """
 
     _master = 1
+    _progress = ("cur_lr", "last_lr")
 
     def __init__(
         self,
@@ -117,6 +118,8 @@ class LBSGD(Optimizer):
         num_epochs: not used.
         **kwargs: those of `Optimizer`.
     """
+
+    _progress = ("cumgrads",)
 
     def __init__(
         self,

@@ -2,9 +2,10 @@
 
 The file is a ``.params`` file (:mod:`symjit.ndarray.serialize`), which MXNet can open, too. Version 1:
 
-- The first array is called ``symjit-optimizer-states:1`` and holds UTF-8 bytes of JSON: null, or
-  ``{"class": "Adam", "attributes": {"lr": 0.01, ...}}`` of the optimizer.
-- Then come the NDArrays among these attributes, ``attribute/array:int:0``, ``attribute/array:int:1`` ...
+- The first array is called ``symjit-optimizer-states:1`` and holds UTF-8 bytes of JSON: null, or of the optimizer
+  ``{"class": "Adam", "attributes": {"lr": 0.01, ...}}``, or in a module's checkpoint ``{"class": "Adam", "facts":
+  {"num_update": 12, ...}}`` (`symjit.module.states`).
+- Then come the NDArrays among these attributes or facts, ``attribute/array:int:0``, ``attribute/array:int:1`` ...
 - Then every leaf of every state, depth first, called ``STRUCTURE:int:INDEX`` or ``STRUCTURE:str:NAME``. STRUCTURE leads
   to the leaf, its parts joined by ``/``: ``tuple2.0`` is item 0 of a tuple of 2, ``list3.2`` item 2 of a list of 3; the
   last part says what the leaf is:
@@ -19,8 +20,8 @@ The file is a ``.params`` file (:mod:`symjit.ndarray.serialize`), which MXNet ca
 
 So Adam's states of parameter 3 are ``tuple2.0/array:int:3`` and ``tuple2.1/array:int:3``.
 
-JSON knows neither tuples nor keys that are numbers. In the attributes, ``{"tuple": [...]}`` is a tuple, ``{"dict":
-[[key, value], ...]}`` a dict, ``{"float": "inf"}`` a float that is not finite, ``{"array": 0}`` an NDArray,
+JSON knows neither tuples nor keys that are numbers. In attributes and facts, ``{"tuple": [...]}`` is a tuple,
+``{"dict": [[key, value], ...]}`` a dict, ``{"float": "inf"}`` a float that is not finite, ``{"array": 0}`` an NDArray,
 ``{"object": "Name", "attributes": {...}}`` a scheduler, and ``{"device": 0}`` the entry of ``_all_index_update_counts``
 that ``_index_update_count`` is. Every other value is itself.
 """
@@ -59,7 +60,9 @@ _AGAIN = "The file is damaged, or it was not written by symjit: copy it again."
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-def dump_states(states: Mapping[int | str, Any], optimizer: Any = None) -> bytes:
+def dump_states(
+    states: Mapping[int | str, Any], optimizer: Any = None, facts: Mapping[str, Any] | None = None
+) -> bytes:
     """Return the content of an optimizer state file.
 
     Args:
@@ -68,6 +71,8 @@ def dump_states(states: Mapping[int | str, Any], optimizer: Any = None) -> bytes
         optimizer: saved beside the states, so that training can go on with it: its class name, and those of its
             attributes that are plain: None, numbers, text, NDArrays, and lists, tuples and dicts of them. Of the
             scheduler likewise. Other attributes, `param_dict` and `sym_info` are left out.
+        facts: saved instead of the attributes, beside the class name: plain values by name. `Updater.set_states` then
+            leaves its optimizer as it is.
 
     Raises:
         MXNetError: a state is something else, or there are too many. The message names the parameter.
@@ -75,7 +80,11 @@ def dump_states(states: Mapping[int | str, Any], optimizer: Any = None) -> bytes
     arrays: list[Item] = []
     names: list[str] = []
     attribute_arrays: list[NDArray] = []
-    header = None if optimizer is None else _described(optimizer, attribute_arrays)
+    header: dict[str, Any] | None = None
+    if facts is not None:
+        header = {"class": type(optimizer).__name__, "facts": _plain_attributes(facts, attribute_arrays)}
+    elif optimizer is not None:
+        header = _described(optimizer, attribute_arrays)
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
     if len(text) > _MOST_JSON:
         raise MXNetError(
@@ -210,12 +219,12 @@ def _plain(value: Any, arrays: list[NDArray], depth: int) -> Any:
 
 # Reading --------------------------------------------------------------------------------------------------------------
 
-#: States, and of the optimizer its class and attributes.
-Decoded = tuple[dict[int | str, Any], str | None, dict[str, Any] | None]
+#: States; of the optimizer its class and attributes; facts.
+Decoded = tuple[dict[int | str, Any], str | None, dict[str, Any] | None, dict[str, Any] | None]
 
 
 def states_of(found: NamedArrays, label: str) -> Decoded:
-    """Return what `dump_states` was given: the states, and class and attributes of the optimizer or None.
+    """Return what `dump_states` was given: the states; class and attributes of the optimizer, and facts, each or None.
 
     Args:
         found: the content of the file.
@@ -268,12 +277,14 @@ def _decoded(found: NamedArrays) -> Decoded:
     if header is None:
         if attribute_arrays:
             raise _DamageError("arrays of an optimizer, which was not saved")
-        return states, None, None
-    name, attributes = header
-    optimizer = {key: _unplain(value, attribute_arrays, 0) for key, value in attributes.items() if key != _CURRENT}
+        return states, None, None, None
+    name, kind, attributes = header
+    found = {key: _unplain(value, attribute_arrays, 0) for key, value in attributes.items() if key != _CURRENT}
+    if kind == "facts":
+        return states, name, None, found
     if _CURRENT in attributes:
-        optimizer[_CURRENT] = _current(attributes[_CURRENT], optimizer, attribute_arrays)
-    return states, name, optimizer
+        found[_CURRENT] = _current(attributes[_CURRENT], found, attribute_arrays)
+    return states, name, found, None
 
 
 _NAME = re.compile(r"([a-z0-9./=]{1,400}):(int|str):(.*)", re.DOTALL)
@@ -377,8 +388,8 @@ _LEAVES = {
 _CURRENT = "_index_update_count"
 
 
-def _header(item: Item) -> tuple[str, dict[str, Any]] | None:
-    """Return class and attributes of the optimizer as they stand in the file."""
+def _header(item: Item) -> tuple[str, str, dict[str, Any]] | None:
+    """Return the optimizer's class, and its attributes or facts as they stand in the file: which of them, and they."""
     if not isinstance(item, np.ndarray) or item.dtype != np.uint8 or item.ndim != 1 or item.size > _MOST_JSON:
         raise _DamageError(f"array 0: expected at most {_MOST_JSON} bytes of JSON in one dimension")
     try:
@@ -388,11 +399,12 @@ def _header(item: Item) -> tuple[str, dict[str, Any]] | None:
     if value is None:
         return None
     name = value.get("class") if isinstance(value, dict) else None
-    attributes = value.get("attributes") if isinstance(value, dict) else None
+    kind = "facts" if isinstance(value, dict) and "facts" in value else "attributes"
+    attributes = value.get(kind) if isinstance(value, dict) else None
     if not isinstance(name, str) or not isinstance(attributes, dict) or len(value) != 2:
         raise _DamageError(f"array 0: expected class and attributes of an optimizer, got {shown(value)}")
     _check_names(attributes)
-    return name, attributes
+    return name, kind, attributes
 
 
 def _no_constant(text: str) -> Any:

@@ -53,6 +53,9 @@ class Optimizer:
     #: Classes by their names in lower case.
     opt_registry: ClassVar[dict[str, type[Optimizer]]] = {}
 
+    # Attributes that updates change beside the counts: the checkpoint of a module keeps them.
+    _progress: ClassVar[tuple[str, ...]] = ()
+
     # Where the state of a low-precision weight holds the float32 copy: (copy, state), or (state, copy) where it is 1.
     _master = 0
 

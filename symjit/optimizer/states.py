@@ -42,12 +42,14 @@ class Loaded:
             and dicts of them, and a `Record` for the scheduler.
         optimizer_class: the name of its class, for example ``"Adam"``.
         source: ``"symjit"`` for named arrays, ``"mxnet"`` for a pickle.
+        facts: what `dump_states` was given as such, else None.
     """
 
     states: dict[int | str, Any]
     optimizer: dict[str, Any] | None
     optimizer_class: str | None
     source: str
+    facts: dict[str, Any] | None = None
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
@@ -87,7 +89,8 @@ def _opened(path: str | os.PathLike[str]) -> bytes | mmap.mmap:
         return open_map(os.fspath(path))
     except MXNetError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise FileNotFoundError(errno.ENOENT, "no optimizer states: check the path", os.fspath(path)) from error
+            problem = "no optimizer states: check the path, and that the checkpoint was saved with them and to its end"
+            raise FileNotFoundError(errno.ENOENT, problem, os.fspath(path)) from error
         raise
 
 
@@ -114,8 +117,8 @@ def _load(buffer: bytes | mmap.mmap, label: str) -> Loaded:
     head = buffer[:512]
     if head.startswith(_LIST_MAGIC):
         # A path is mapped again rather than copied: the arrays are views of the map until they are on the device.
-        states, name, attributes = states_of(read_arrays(buffer if isinstance(buffer, bytes) else label), label)
-        return Loaded(states, attributes, name, "symjit")
+        states, name, attributes, facts = states_of(read_arrays(buffer if isinstance(buffer, bytes) else label), label)
+        return Loaded(states, attributes, name, "symjit", facts)
     found = None if head[:1] == b"\x80" else recognized(head)
     if not head:
         raise MXNetError(f"{label}: expected optimizer states, but the file is empty. {_CHECK}")

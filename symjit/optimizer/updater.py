@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 
-from symjit import lr_scheduler
-from symjit.base import MXNetError, shown
+from symjit.base import MXNetError
 from symjit.context import Context
 from symjit.ndarray import NDArray
 from symjit.optimizer.optimizer import Optimizer
+from symjit.optimizer.restore import restored
 from symjit.optimizer.rule import run
 
 __all__ = ["Updater", "get_updater"]
@@ -138,59 +137,19 @@ class Updater:
         from symjit.optimizer.states import load_states
 
         loaded = load_states(states)
-        optimizer = self.optimizer
-        if loaded.optimizer is not None:
-            optimizer = _restored(loaded.optimizer_class or "", loaded.optimizer, self.optimizer)
-        self.states, self.optimizer = loaded.states, optimizer
-        self.states_synced = dict.fromkeys(self.states, False)
+        self.take(loaded.states, self.restored(loaded))
+
+    def restored(self, loaded: Any) -> Optimizer:
+        """Return the optimizer that a file holds, or the present one if it holds none; see `set_states`."""
+        if loaded.optimizer is None:
+            return self.optimizer
+        return restored(loaded.optimizer_class or "", loaded.optimizer, self.optimizer)
+
+    def take(self, states: dict[Any, Any], optimizer: Optimizer) -> None:
+        """Go on with these states, on whatever device they are, and with this optimizer."""
+        self.states, self.optimizer = states, optimizer
+        self.states_synced = dict.fromkeys(states, False)
         self.aggregate_updates = optimizer.aggregate_num > 0
-
-
-def _restored(name: str, attributes: dict[str, Any], present: Optimizer) -> Optimizer:
-    """Return an optimizer of a class by name with these attributes, and the rest as the present one has it."""
-    same = type(present).__name__ == name
-    klass = type(present) if same else Optimizer.opt_registry.get(name.lower())
-    if klass is None:
-        raise MXNetError(
-            f"the states were saved with the optimizer {name}, which is not registered here: define the class and"
-            " register it before loading, or save the states without the optimizer"
-        )
-    _check_attributes(klass, attributes)
-    made = copy.copy(present) if same else klass.__new__(klass)
-    if not same:
-        made.sym_info = present.sym_info
-    scheduler = attributes.get("lr_scheduler")
-    made.__setstate__({**attributes, "lr_scheduler": _scheduler(scheduler, present.lr_scheduler)})
-    for counts in made._all_index_update_counts.values():
-        if counts == made._index_update_count:
-            made._index_update_count = counts  # one dict, which the file may hold twice
-    return made
-
-
-def _scheduler(saved: Any, present: Any) -> Any:
-    """Return a scheduler with saved attributes: of the present one's class, or one of MXNet's."""
-    if saved is None:
-        return None
-    klass = type(present) if type(present).__name__ == saved.name else getattr(lr_scheduler, saved.name, None)
-    if not isinstance(klass, type) or not issubclass(klass, lr_scheduler.LRScheduler):
-        raise MXNetError(
-            f"the states were saved with the scheduler {saved.name}, which is not known here: give the optimizer one of"
-            " that class before loading"
-        )
-    _check_attributes(klass, saved.attributes or {})
-    made = klass.__new__(klass)
-    made.__dict__.update(saved.attributes or {})
-    return made
-
-
-def _check_attributes(klass: type, attributes: dict[str, Any]) -> None:
-    """Refuse attributes from a file that would take the place of methods."""
-    methods = [name for name in attributes if callable(getattr(klass, name, None))]
-    if methods:
-        raise MXNetError(
-            f"the saved attributes of {klass.__name__} have the names of its methods, {shown(methods)}: the file was"
-            " saved with another class of that name, or it is no file of optimizer states"
-        )
 
 
 def get_updater(optimizer: Optimizer) -> Updater:

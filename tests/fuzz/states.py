@@ -20,6 +20,7 @@ import numpy as np
 from symjit import ndarray as nd
 from symjit.base import MXNetError
 from symjit.ndarray.serialize import dumps, read_arrays
+from symjit.optimizer import SGD, get_updater
 from symjit.optimizer.states import Record, dump_states, load_states, load_states_file
 from symjit.optimizer.unpickle import MOST_DEPTH
 from tests.fuzz import checks, worker
@@ -231,6 +232,8 @@ def check_states(data: bytes, path: str | None = None, *, public: bool = False) 
         path: a file that holds it, to be read from there; without it the bytes are read.
         public: save what was read, and read it again.
 
+    An optimizer in it is made, or there is one error.
+
     Returns:
         How the reader answered: ``"read"`` or ``"refused"``.
     """
@@ -255,6 +258,13 @@ def check_states(data: bytes, path: str | None = None, *, public: bool = False) 
     arrays = {id(array): array for array in _arrays([loaded.states, loaded.optimizer], 0)}
     held = sum(array.size * np.dtype(array.dtype).itemsize for array in arrays.values())
     checks._expect(held <= len(data) + _ZEROS, f"{held} bytes of arrays from {len(data)}")
+    if loaded.optimizer is not None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                get_updater(SGD()).set_states(data)
+        except MXNetError as error:
+            checks._expect(len(str(error)) < LONGEST_MESSAGE, f"a message of {len(str(error))} characters")
     if public:
         written = dump_states(loaded.states)
         checks._expect(dump_states(load_states(written).states) == written, "it does not come back")

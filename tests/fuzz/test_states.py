@@ -30,9 +30,9 @@ def test_cases_follow_from_their_number() -> None:
     assert len(set(made)) > 45 and made != [case(SEED + 1, number) for number in range(50)]
 
 
-def test_3000_cases() -> None:
+def test_1000_cases() -> None:
     answers: Counter[str] = Counter()
-    for number in range(3000):
+    for number in range(1000):
         data = case(SEED, number)
         began = time.process_time()
         if number % 50 == 0:
@@ -46,7 +46,7 @@ def test_3000_cases() -> None:
         finally:
             tracemalloc.stop()
         assert time.process_time() - began < 2, number
-    assert min(answers["read"], answers["refused"]) > 150
+    assert min(answers["read"], answers["refused"]) > 50
 
 
 @pytest.mark.slow
