@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from symjit.base import MXNetError
+from symjit.base import MXNetError, shown
 from symjit.context import Context
 from symjit.ndarray import NDArray
 from symjit.optimizer.optimizer import Optimizer
