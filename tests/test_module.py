@@ -264,6 +264,17 @@ def test_a_callback_of_ones_own_sees_gradients_and_ours_do_not_need_them() -> No
     assert_same(values(modules[0]), values(modules[1]))
 
 
+def test_a_step_that_is_noted_is_seen_by_modules_that_share_its_parameters() -> None:
+    module, twin, shares = trained(), trained(), mx.mod.Module(mlp())
+    shares.bind(module.data_shapes, module.label_shapes, shared_module=module)
+    batch = batches(SHAPES["mlp"], 1)[0]
+    for stepping, reading in ((shares, module), (twin, twin)):
+        stepping.forward_backward(batch)
+        stepping.update()
+        reading.forward(batch, is_train=False)
+    np.testing.assert_allclose(module.get_outputs()[0].asnumpy(), twin.get_outputs()[0].asnumpy(), rtol=1e-6)
+
+
 def test_outputs_may_be_written_to() -> None:
     module = trained()
     for batch in batches(SHAPES["mlp"], 5):

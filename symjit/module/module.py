@@ -73,11 +73,10 @@ class Module(BaseModule):
         """
         super().__init__(logger=logger)
         self._context = [context] if isinstance(context, Context) else list(context)
-        self._work_load_list = [1] * len(self._context) if work_load_list is None else list(work_load_list)
-        if len(self._work_load_list) != len(self._context):
-            raise AssertionError(
-                f"work_load_list has {len(self._work_load_list)} numbers for {len(self._context)} contexts"
-            )
+        count = len(self._context)
+        self._work_load_list = [1] * count if work_load_list is None else list(work_load_list)
+        if len(self._work_load_list) != count:
+            raise AssertionError(f"work_load_list has {len(self._work_load_list)} numbers for {count} contexts")
         self._group2ctxs, self._compression_params = group2ctxs, compression_params
         self._symbol = symbol
         self._data_names, self._label_names = list(data_names or ()), list(label_names or ())
@@ -332,8 +331,7 @@ class Module(BaseModule):
             self._settle()
             if self.binded and self._params_dirty:
                 self._sync_params_from_devices()
-            self.binded, self._step = False, None
-            self._group, self._data_shapes, self._label_shapes = None, None, None
+            self.binded, self._step, self._group, self._data_shapes, self._label_shapes = False, None, None, None, None
         if self.binded:
             self.logger.warning("Already bound, ignoring bind()")
             return
@@ -451,7 +449,7 @@ class Module(BaseModule):
         self._bound.load(data_batch)
         train = self.for_training if is_train is None else is_train
         if train and self.for_training and self._step_of() is not None:
-            self._stage = "forward"
+            self._stage, self._flight.noting = "forward", self
         else:
             self._bound.forward(train)
 
@@ -536,8 +534,11 @@ class Module(BaseModule):
             step.run(optimizer, updater, self._hypers, self._keeps_gradients, metric, labels)
 
     def _settle(self) -> None:
-        """Do what is noted."""
+        """Do what is noted, by this module or one that it shares its parameters with."""
         if self._stage is None:
+            other, self._flight.noting = self._flight.noting, None
+            if other not in (None, self):
+                other._settle()
             return
         if self._stage == "update":
             # Nobody waited for: whoever updates without a metric wants the device to start at once.

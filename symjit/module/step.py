@@ -25,9 +25,14 @@ _IN_FLIGHT = 2
 
 
 class Flight:
-    """The steps that a device has not finished; a step more waits for the oldest of them."""
+    """The steps of modules that share parameters, those that are not finished; one more waits for the oldest of them.
+
+    Attributes:
+        noting: the module that has noted a step last, which the others run before they read anything.
+    """
 
     def __init__(self) -> None:
+        self.noting: Any = None
         self._results: deque[Any] = deque()
 
     def wait(self) -> None:
