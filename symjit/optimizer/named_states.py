@@ -279,12 +279,12 @@ def _decoded(found: NamedArrays) -> Decoded:
             raise _DamageError("arrays of an optimizer, which was not saved")
         return states, None, None, None
     name, kind, attributes = header
-    found = {key: _unplain(value, attribute_arrays, 0) for key, value in attributes.items() if key != _CURRENT}
+    plain = {key: _unplain(value, attribute_arrays, 0) for key, value in attributes.items() if key != _CURRENT}
     if kind == "facts":
-        return states, name, None, found
+        return states, name, None, plain
     if _CURRENT in attributes:
-        found[_CURRENT] = _current(attributes[_CURRENT], found, attribute_arrays)
-    return states, name, found, None
+        plain[_CURRENT] = _current(attributes[_CURRENT], plain, attribute_arrays)
+    return states, name, plain, None
 
 
 _NAME = re.compile(r"([a-z0-9./=]{1,400}):(int|str):(.*)", re.DOTALL)
