@@ -124,7 +124,8 @@ def test_cache_is_used_and_survives_damage(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("engine", "threads"), [("NaiveEngine", "one"), ("ThreadedEngine", "several"), (None, "several")]
+    ("engine", "threads"),
+    [("NaiveEngine", "one"), pytest.param("ThreadedEngine", "several", marks=pytest.mark.slow), (None, "several")],
 )
 def test_engine_decides_where_programs_run(engine, threads):
     """Under NaiveEngine a call returns when its result is there, so a program never runs beside Python."""

@@ -19,7 +19,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "train_digits.py": QUICK,
     "train_lstm_bucketing.py": QUICK,
 }
-SLOW = ("finetune.py", "train_digits.py", "train_lstm_bucketing.py")  # they compile convolutions or several networks
+SLOW = ("custom_optimizer.py", "finetune.py", "train_digits.py", "train_lstm_bucketing.py")  # they compile much
 
 
 def run(name: str, *arguments: str, folder: pathlib.Path) -> tuple[str, str]:

@@ -320,7 +320,7 @@ def test_gradients_that_are_added_run_apart() -> None:
 SLOW = pytest.mark.slow
 PLACES = [
     pytest.param("mlp", [0, 0, 1, 1], id="mlp on two devices twice"),
-    pytest.param("convolutional", [0, 1], id="convolutional on two devices"),
+    pytest.param("convolutional", [0, 1], id="convolutional on two devices", marks=SLOW),
     pytest.param("convolutional", [0, 0, 0, 0], id="convolutional on one device"),
     pytest.param("mlp", [0, 1, 2, 3], id="mlp on four devices", marks=SLOW),
     pytest.param("convolutional", [0, 0, 1, 1], id="convolutional on two devices twice", marks=SLOW),

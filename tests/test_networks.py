@@ -20,12 +20,16 @@ TOLERANCE = 1e-5
 LONG = {"activations", "depthwise", "inception", "segmentation", "style"}
 LONG_RECURRENT = {
     "ctc_last_lengths",
+    "fused_cell",
     "rnn_gru_bi",
     "rnn_gru_uni",
     "rnn_lstm_uni",
     "rnn_rnn_relu_bi",
+    "rnn_rnn_relu_uni",
     "rnn_rnn_tanh_bi",
+    "rnn_rnn_tanh_uni",
     "unrolled_bidirectional",
+    "unrolled_gru",
     "unrolled_lstm",
 }
 

@@ -37,7 +37,7 @@ def check(sample: np.ndarray, mean: float, variance: float) -> None:
 DISTRIBUTIONS = [
     ("uniform", {"low": -2.0, "high": 4.0}, 1.0, 3.0),
     ("normal", {"loc": 1.5, "scale": 2.0}, 1.5, 4.0),
-    ("gamma", {"alpha": 4.0, "beta": 3.0}, 12.0, 36.0),
+    pytest.param("gamma", {"alpha": 4.0, "beta": 3.0}, 12.0, 36.0, marks=pytest.mark.slow),
     ("exponential", {"lam": 4.0}, 0.25, 1 / 16),
     ("poisson", {"lam": 3.0}, 3.0, 3.0),
 ]
