@@ -7,6 +7,7 @@ end between two batches, and the module trains on.
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,7 @@ def stopped(callback: Callable[[Any], None]) -> tuple[mx.mod.Module, int]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started it to ignore Ctrl-C
     module, steps = stopped(lambda param: print("batch", flush=True))
     left = runs.collected(module)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -24,6 +25,14 @@ from tests.training.modules import Loss, bound, values
 
 # A second `fit` says so, as in MXNet.
 pytestmark = pytest.mark.filterwarnings("ignore:Parameters already initialized")
+
+
+@pytest.fixture(autouse=True)
+def hears_ctrl_c() -> Iterator[None]:
+    """Python's own handler, which a process does not have that a shell started to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Interrupting:
