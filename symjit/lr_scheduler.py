@@ -12,6 +12,7 @@ before returns the rate that has been reached, but for the warm-up and for the f
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from math import cos, pi
 
 from symjit.base import shown
@@ -190,7 +191,7 @@ class MultiFactorScheduler(LRScheduler):
         return self.base_lr
 
 
-class _Decay(LRScheduler):
+class _Decay(LRScheduler, ABC):
     """A fall from the base rate to `final_lr` between the warm-up and update `max_update`, by a formula.
 
     The last rate stays from then on: that of the last call up to `max_update`, whichever update it was for.
@@ -232,9 +233,9 @@ class _Decay(LRScheduler):
             self.base_lr = self._fallen(num_update - self.warmup_steps)
         return self.base_lr
 
+    @abstractmethod
     def _fallen(self, done: int) -> float:
         """Return the rate `done` updates after the warm-up."""
-        raise NotImplementedError(f"{type(self).__name__} must override _fallen")
 
 
 class PolyScheduler(_Decay):

@@ -9,7 +9,7 @@ import numpy as np
 
 from symjit.ndarray import NDArray
 
-__all__ = ["DataBatch", "DataDesc", "DataIter"]
+__all__ = ["DataBatch", "DataDesc", "DataIter", "Holding"]
 
 
 class _NameAndShape(NamedTuple):
@@ -155,3 +155,30 @@ class DataIter:
 
     def getpad(self) -> Any:
         """Return how many examples only fill up the current batch."""
+
+
+class Holding(DataIter):
+    """Base of iterators that hand on `current_batch`, the batch of another iterator; None before the first."""
+
+    current_batch: DataBatch | None = None
+
+    def getdata(self) -> Any:
+        """Return the inputs of the current batch."""
+        return self._current().data
+
+    def getlabel(self) -> Any:
+        """Return the labels of the current batch."""
+        return self._current().label
+
+    def getindex(self) -> Any:
+        """Return the numbers of the examples of the current batch; of several iterators, as the first has them."""
+        return self._current().index
+
+    def getpad(self) -> Any:
+        """Return how many examples only fill up the current batch."""
+        return self._current().pad
+
+    def _current(self) -> DataBatch:
+        if self.current_batch is None:
+            raise AttributeError(f"{type(self).__name__}: there is no batch yet, call next() or iter_next() first")
+        return self.current_batch

@@ -7,7 +7,7 @@ import time
 import weakref
 from typing import Any
 
-from symjit.io.batches import DataBatch, DataDesc, DataIter
+from symjit.io.batches import DataBatch, DataDesc, DataIter, Holding
 
 __all__ = ["PrefetchingIter"]
 
@@ -85,7 +85,7 @@ def _close(workers: list[_Worker]) -> None:
         worker.wait(until - time.monotonic())
 
 
-class PrefetchingIter(DataIter):
+class PrefetchingIter(Holding):
     """Make the next batch of other iterators in background threads. Source: MXNet ``mx.io.PrefetchingIter``.
 
     One thread per iterator is one batch ahead, so that reading files, copying and the transfer to the device happen
@@ -207,27 +207,6 @@ class PrefetchingIter(DataIter):
         if not self.iter_next():
             raise StopIteration
         return self._current()
-
-    def getdata(self) -> Any:
-        """Return the inputs of the current batch."""
-        return self._current().data
-
-    def getlabel(self) -> Any:
-        """Return the labels of the current batch."""
-        return self._current().label
-
-    def getindex(self) -> Any:
-        """Return the numbers of the examples of the current batch, as the first iterator has them."""
-        return self._current().index
-
-    def getpad(self) -> Any:
-        """Return how many examples only fill up the current batch."""
-        return self._current().pad
-
-    def _current(self) -> DataBatch:
-        if self.current_batch is None:
-            raise AttributeError("PrefetchingIter: there is no batch yet, call next() or iter_next() first")
-        return self.current_batch
 
     def _want(self) -> None:
         for worker in self._workers:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from symjit.io.batches import DataBatch, DataIter
+from symjit.io.batches import DataBatch, DataIter, Holding
 
 __all__ = ["ResizeIter"]
 
 
-class ResizeIter(DataIter):
+class ResizeIter(Holding):
     """Cut or stretch the epochs of another iterator to a number of batches.
 
     Where the other ends, it is reset and goes on. Source: MXNet ``mx.io.ResizeIter``.
@@ -64,24 +62,3 @@ class ResizeIter(DataIter):
         for word in ("bucket_key", "provide_data", "provide_label"):
             setattr(made, word, getattr(now, word, None))  # a program's own batches may be without
         return made
-
-    def getdata(self) -> Any:
-        """Return the inputs of the current batch."""
-        return self._current().data
-
-    def getlabel(self) -> Any:
-        """Return the labels of the current batch."""
-        return self._current().label
-
-    def getindex(self) -> Any:
-        """Return the numbers of the examples of the current batch."""
-        return self._current().index
-
-    def getpad(self) -> Any:
-        """Return how many examples only fill up the current batch."""
-        return self._current().pad
-
-    def _current(self) -> DataBatch:
-        if self.current_batch is None:
-            raise AttributeError("ResizeIter: there is no batch yet, call next() or iter_next() first")
-        return self.current_batch

@@ -88,7 +88,7 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
     """
     ours, theirs = (labels.shape, preds.shape) if shape else (len(labels), len(preds))
     if ours != theirs:
-        hint = "; does the batch have labels, under the names that the module and the metric know?" if not shape else ""
+        hint = "; does the batch have labels, under the names that the module and the metric know?" if not ours else ""
         raise ValueError(f"Shape of labels {ours} does not match shape of predictions {theirs}{hint}")
     if wrap:
         labels = [labels] if isinstance(labels, (NDArray, np.ndarray, jax.Array)) else labels
