@@ -99,7 +99,7 @@ def module_files(mx: ModuleType) -> Any:
         found += [step(loaded, batch(mx)), shapes(loaded.get_outputs(False))]
         missing = mx.mod.Module.load(prefix, 3, load_optimizer_states=True)
         missing.bind(**SHAPES)
-        return [*found, outcome(missing.init_optimizer), flags(missing), sums(missing)]
+        return [*found, outcome(missing.init_optimizer), sums(missing)]
 
 
 def module_initialized(mx: ModuleType) -> Any:
