@@ -141,10 +141,6 @@ class BaseConvRNNCell(BaseRNNCell):
     def _activate(self, x: Symbol, **kwargs: Any) -> Symbol:
         return self._get_activation(x, self._activation, **kwargs)
 
-    def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
-        """Raise NotImplementedError: subclasses make the steps."""
-        raise NotImplementedError("BaseConvRNNCell is the base of ConvRNNCell, ConvLSTMCell and ConvGRUCell")
-
 
 def _constructor(named: str):
     """Return the constructor of a cell; `named` is the default of `prefix`, all that differs from cell to cell."""
